@@ -1,0 +1,86 @@
+"""Staging: from each platform's JSON to the common things. One module a platform; a new one is found by its `MAPPING`.
+
+Not here: indicators, and anything that would need another institution's rows.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache, partial
+from importlib import import_module
+from pkgutil import iter_modules
+
+import polars as pl
+
+from assets.raw import FETCH, raw_table
+from assets.reference import ACCOUNT, LOCAL_DAY, STREAM
+from assets.staging import common, things
+from assets.staging.mapping import Given, PlatformMapping
+from assets.transform import Input, Transform
+from connectors.registry import platforms
+
+
+@cache
+def mappings() -> dict[str, PlatformMapping]:
+    """The platforms' modules: every module of this package that declares `MAPPING`."""
+    modules = (import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__))
+    found = (mapping for module in modules if isinstance(mapping := getattr(module, "MAPPING", None), PlatformMapping))
+    return {mapping.platform: mapping for mapping in found}
+
+
+def _raw_inputs(shape: Given) -> tuple[Input, ...]:
+    return tuple(
+        Input(
+            mapping.platform,
+            raw_table(platforms()[mapping.platform], platforms()[mapping.platform].stream(mapping.sources[shape].stream)),
+            json.dumps(mapping.sources[shape].json_types),
+        )
+        for mapping in mappings().values()
+        if shape in mapping.sources
+    )
+
+
+def _parse(shape: Given, then: str, **inputs: pl.LazyFrame) -> pl.LazyFrame:
+    """Read the platforms' frames as `shape`, then apply the common rule; the other inputs go to the rule by name."""
+    raw = {name: inputs.pop(name) for name in mappings() if name in inputs}
+    result: pl.LazyFrame = getattr(common, then)(common.given(shape, mappings().values(), raw), **inputs)
+    return result
+
+
+BY_ACCOUNT = ("institution_id", "account_id")
+# Posts are read again for 30 days; a post's row can change as long, and some days more for a late first sighting.
+POST_CHANGES_DAYS = 40
+EVERYTHING = 36_500
+
+
+@cache
+def transforms() -> tuple[Transform, ...]:
+    """The staging tables in an order in which each finds its inputs ready."""
+    coverage = Input("coverage", things.COVERAGE)
+    posts = Input("posts_", things.POSTS, whole=True)
+    streams, local_days, accounts = Input("streams", STREAM), Input("local_days", LOCAL_DAY), Input("accounts_", ACCOUNT)
+    items = (*_raw_inputs("items"), posts, accounts)
+    return (
+        Transform(things.COVERAGE, (Input("fetches", FETCH), streams, local_days), common.coverage, ("institution_id",), EVERYTHING, None),
+        Transform(things.ACCOUNTS, _raw_inputs("account_snapshots"), partial(_parse, "account_snapshots", "accounts"), BY_ACCOUNT),
+        Transform(things.ACCOUNT_DAYS, _raw_inputs("account_snapshots"), partial(_parse, "account_snapshots", "account_days"), BY_ACCOUNT),
+        Transform(
+            things.POSTS,
+            (*_raw_inputs("post_snapshots"), coverage, streams, local_days),
+            partial(_parse, "post_snapshots", "posts"),
+            BY_ACCOUNT,
+            reach_back_days=POST_CHANGES_DAYS,
+            lookback_days=POST_CHANGES_DAYS,
+        ),
+        Transform(things.POST_SNAPSHOTS, _raw_inputs("post_snapshots"), partial(_parse, "post_snapshots", "post_snapshots"), BY_ACCOUNT),
+        Transform(
+            things.POST_DAYS,
+            (Input("snapshots", things.POST_SNAPSHOTS), coverage),
+            common.post_days,
+            BY_ACCOUNT,
+            lookback_days=common.MAX_DELTA_DAYS + 1,
+        ),
+        Transform(things.COMMENTS, items, partial(_parse, "items", "comments"), ("institution_id",)),
+        Transform(things.MENTIONS, items, partial(_parse, "items", "mentions"), ("institution_id",)),
+        Transform(things.MENTION_HOURS, _raw_inputs("mention_hours"), partial(_parse, "mention_hours", "mention_hours"), BY_ACCOUNT),
+    )

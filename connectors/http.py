@@ -1,0 +1,262 @@
+"""One polite HTTP session: time-outs, retries with jitter, the server's hints, a budget of waiting, a limit of size.
+
+Not here: which addresses are asked (the platforms' declarations) and how pages follow each other (fetch.py).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from requests.auth import AuthBase
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from connectors.failures import BudgetSpent, NotPermitted, PermanentFailure, TemporaryFailure
+from connectors.paging import Answer, Request
+
+if TYPE_CHECKING:
+    from connectors.clock import Clock
+    from connectors.secret import Secret
+    from connectors.streams import Account, Limits
+
+CONNECT_TIMEOUT_S = 10
+READ_TIMEOUT_S = 60
+MAX_ANSWER_BYTES = 64 * 2**20
+ATTEMPTS = 5
+CHUNK_BYTES = 2**16
+# A reset hint is either an epoch, or seconds from now; no API asks for a wait of 30 years.
+EPOCH_FROM = 1_000_000_000
+
+
+class WaitingBudget:
+    """How many seconds all streams of one run together may spend waiting for platforms."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left_s = seconds
+        self._lock = threading.Lock()
+
+    def take(self, seconds: float, what: str) -> None:
+        """Reserve the seconds.
+
+        Raises:
+            BudgetSpent: not that much is left.
+        """
+        with self._lock:
+            if seconds > self._left_s:
+                message = (
+                    f"{what} asks us to wait {seconds:.0f} s, more than this run may still wait ({self._left_s:.0f} s). "
+                    "What came so far is kept; the next run goes on from there."
+                )
+                raise BudgetSpent(message)
+            self._left_s -= seconds
+
+
+class Hosts:
+    """What is known of each host while a run lasts: how many requests are under way, and until when it wants peace."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._gates: dict[str, threading.BoundedSemaphore] = {}
+        self._closed_until: dict[str, datetime] = defaultdict(lambda: datetime.min.replace(tzinfo=UTC))
+
+    @contextmanager
+    def place(self, host: str, concurrent: int) -> Iterator[None]:
+        with self._lock:
+            gate = self._gates.setdefault(host, threading.BoundedSemaphore(concurrent))
+        with gate:
+            yield
+
+    def close_until(self, host: str, instant: datetime) -> None:
+        with self._lock:
+            self._closed_until[host] = max(self._closed_until[host], instant)
+
+    def wait_s(self, host: str, now: datetime) -> float:
+        with self._lock:
+            return max(0.0, (self._closed_until[host] - now).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class _BearerAuth(AuthBase):
+    """An explicit auth object keeps requests from taking credentials out of a .netrc file."""
+
+    token: Secret
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.token.reveal()}"
+        return request
+
+
+class Door:
+    """Asks one platform on behalf of one account.
+
+    Redirects are not followed: an API that sends a client elsewhere has moved, and the token must not go along.
+    """
+
+    def __init__(self, account: Account, limits: Limits, hosts: Hosts, clock: Clock, budget: WaitingBudget) -> None:
+        self._account = account
+        self._limits = limits
+        self._hosts = hosts
+        self._clock = clock
+        self._budget = budget
+        self._session = requests.Session()
+        self._session.headers.update({"Accept": "application/json", "User-Agent": "tolok/0.1 (+institutional analytics)"})
+        self.requests_sent = 0
+
+    def get(self, request: Request) -> Answer:
+        """The answer to one request, asked again where that can help.
+
+        Raises:
+            TemporaryFailure: five attempts failed.
+            PermanentFailure, NotPermitted: asking again cannot help.
+            BudgetSpent: the platform asks for a longer wait than the run has left.
+        """
+        retrying = Retrying(
+            retry=retry_if_exception_type(TemporaryFailure),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=self._wait_s,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        answer: Answer = retrying(self._once, request)
+        return answer
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _wait_s(self, state: RetryCallState) -> float:
+        failure = state.outcome.exception() if state.outcome else None
+        hint = failure.retry_after_s if isinstance(failure, TemporaryFailure) else None
+        return hint if hint is not None else float(wait_random_exponential(multiplier=1, max=30)(state))
+
+    def _sleep(self, seconds: float) -> None:
+        self._budget.take(seconds, self._account.label)
+        self._clock.sleep(seconds)
+
+    def _once(self, request: Request) -> Answer:
+        host = urlsplit(request.url).netloc
+        if urlsplit(self._account.base_url).netloc != host:
+            message = f"{self._account.label}: the platform sent us on to another host. Nothing was asked there: the token must not go along."
+            raise PermanentFailure(message)
+        if (closed_s := self._hosts.wait_s(host, self._clock.now())) > 0:
+            self._sleep(closed_s)
+        with self._hosts.place(host, self._limits.concurrent):
+            self.requests_sent += 1
+            status, headers, body = self._send(request)
+        self._heed(host, headers)
+        self._judge(status, headers, body)
+        return Answer(status, headers, body, _top(body, self._account.label))
+
+    def _send(self, request: Request) -> tuple[int, Mapping[str, str], bytes]:
+        auth = _BearerAuth(self._account.token) if self._account.token else None
+        try:
+            with self._session.get(
+                request.url,
+                params=list(request.params) or None,
+                auth=auth,
+                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return response.status_code, response.headers, self._read(response)
+        except requests.Timeout:
+            message = f"{self._account.label}: no answer in time."
+            raise TemporaryFailure(message) from None
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
+            message = f"{self._account.label}: the connection could not be made or broke off."
+            raise TemporaryFailure(message) from None
+        except requests.RequestException as failure:
+            message = f"{self._account.label}: the request could not be sent ({type(failure).__name__})."
+            raise PermanentFailure(message) from None
+
+    def _read(self, response: requests.Response) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_content(CHUNK_BYTES):
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                message = f"{self._account.label}: the answer is larger than {MAX_ANSWER_BYTES >> 20} MB and was left."
+                raise PermanentFailure(message)
+        return bytes(body)
+
+    def _heed(self, host: str, headers: Mapping[str, str]) -> None:
+        if headers.get(self._limits.remaining_header, "").strip() == "0":
+            wait_s = hint_s(headers, self._limits.reset_header, self._clock.now())
+            if wait_s is not None:
+                self._hosts.close_until(host, self._clock.now() + timedelta(seconds=wait_s))
+
+    def _judge(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        if status < 300:  # noqa: PLR2004 the HTTP classes
+            return
+        said = _said(body)
+        label = self._account.label
+        if status == 429 or status >= 500:  # noqa: PLR2004
+            hint = hint_s(headers, self._limits.reset_header, self._clock.now())
+            message = f"{label}: the platform answered {status}{said}."
+            raise TemporaryFailure(message, hint)
+        if status in {401, 403}:
+            message = f"{label}: the platform refuses the token ({status}{said}). Renew it, or give it the permission that docs/platforms names."
+            raise NotPermitted(message)
+        message = f"{label}: the platform answered {status}{said}. The same question will not be asked again this run."
+        raise PermanentFailure(message)
+
+
+def hint_s(headers: Mapping[str, str], reset_header: str, now: datetime) -> float | None:
+    """Seconds that the server asks us to wait: `Retry-After` (seconds or HTTP date), else the reset (epoch, seconds or ISO 8601).
+
+    None without a hint, or with one that cannot be read. Never negative.
+    """
+    for name in ("Retry-After", reset_header):
+        value = headers.get(name, "").strip()
+        if not value:
+            continue
+        wait = _wait_of(value, now)
+        if wait is not None:
+            return max(0.0, wait)
+    return None
+
+
+def _wait_of(value: str, now: datetime) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        pass
+    else:
+        return number - now.timestamp() if number > EPOCH_FROM else number
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            instant = parse(value)
+        except ValueError:
+            continue
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+    return None
+
+
+def _top(body: bytes, label: str) -> Mapping[str, msgspec.Raw]:
+    """The members of the outermost object, undecoded; empty for a list."""
+    try:
+        if body.lstrip()[:1] == b"[":
+            return {}
+        return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = f"{label}: the answer is not JSON (cut short, or a page for people)."
+        raise TemporaryFailure(message) from None
+
+
+def _said(body: bytes) -> str:
+    """The platform's own short code or title for an error; its prose is left out, for it may name people."""
+    try:
+        error = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    if not isinstance(error, dict):
+        return ""
+    code = error.get("title") or error.get("code") or error.get("error")
+    return f", {code[:80]!r}" if isinstance(code, str) else ""

@@ -1,0 +1,102 @@
+"""The ways in which APIs page. Each is a function: from a request and its answer to the next request, or None at the end.
+
+Not here: the loop that follows them, and its guard (fetch.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+import msgspec
+from requests.utils import parse_header_links
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked: an absolute URL and its query. Next-page links are followed verbatim, with an empty query.
+
+    Several APIs accept their cursor only as the sole parameter, so nothing is ever added to a link.
+    """
+
+    url: str
+    params: tuple[tuple[str, str], ...] = ()
+
+    def with_params(self, **changed: str) -> Request:
+        kept = tuple((key, value) for key, value in self.params if key not in changed)
+        return Request(self.url, (*kept, *changed.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came: the body is bytes, `top` its outermost object cut into undecoded members (empty when it is a list)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    top: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    records: int = 0
+
+    def member(self, path: str) -> object:
+        """The value at a dotted path of the answer; None where any part of the path is absent."""
+        head, *rest = path.split(".")
+        if head not in self.top:
+            return None
+        value: object = msgspec.json.decode(self.top[head])
+        for part in rest:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+
+Paging = Callable[[Request, Answer], Request | None]
+
+
+def link_header(rel: str = "next") -> Paging:
+    """RFC 8288 `Link: <url>; rel="next"` (Mastodon, Freshdesk, Greenhouse)."""
+
+    def following(request: Request, answer: Answer) -> Request | None:
+        del request
+        links = parse_header_links(answer.headers.get("Link", answer.headers.get("link", "")))
+        url = next((link["url"] for link in links if link.get("rel") == rel), None)
+        return Request(url) if url else None
+
+    return following
+
+
+def body_cursor(path: str, param: str) -> Paging:
+    """A cursor in the body goes into a query parameter (Bluesky, Slack; X: `meta.next_token` to `pagination_token`). Empty or absent: the end."""
+
+    def following(request: Request, answer: Answer) -> Request | None:
+        cursor = answer.member(path)
+        return request.with_params(**{param: str(cursor)}) if cursor else None
+
+    return following
+
+
+def next_url(path: str) -> Paging:
+    """The body holds the whole next URL (Meta, Zendesk, Workable)."""
+
+    def following(request: Request, answer: Answer) -> Request | None:
+        del request
+        url = answer.member(path)
+        return Request(str(url)) if url else None
+
+    return following
+
+
+def offset(param: str, limit: int, total: str | None = None) -> Paging:
+    """Count on by the records that came (GA4, Matomo, LinkedIn). Ends at `total`, or at a page shorter than `limit`."""
+
+    def following(request: Request, answer: Answer) -> Request | None:
+        reached = int(dict(request.params).get(param, "0")) + answer.records
+        known_total = answer.member(total) if total else None
+        done = reached >= int(str(known_total)) if known_total is not None else answer.records < limit
+        return None if done or not answer.records else request.with_params(**{param: str(reached)})
+
+    return following
+
+
+def query_of(url: str) -> dict[str, str]:
+    """The query of a URL, for tests and messages."""
+    return dict(parse_qsl(url.partition("?")[2], keep_blank_values=True))

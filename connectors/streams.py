@@ -1,0 +1,176 @@
+"""What a platform declares: its streams, their keys, windows, personal fields, limits and dates.
+
+Not here: the platforms themselves (one file each, beside this one) and the engine that runs the declarations (fetch.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from connectors.paging import Paging
+    from connectors.privacy import Private
+    from connectors.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Counters as they stand now: one row kept per `key` and snapshot day. Yesterday's cannot be asked for today."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Things that happened at the time in the field `at`: one row kept per `key`, the latest version wins."""
+
+    key: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """Aggregates that the platform makes per bucket of time: one row kept per `key`, restated values replace."""
+
+    key: str
+    at: str
+
+
+Kind = Snapshot | Event | Daily
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open span of time, `start <= t < end`, both UTC."""
+
+    start: datetime
+    end: datetime
+
+
+def floor(instant: datetime, step: timedelta) -> datetime:
+    """The last multiple of `step` since the epoch that is not after `instant`."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + (instant - epoch) // step * step
+
+
+def tile(start: datetime, end: datetime, size: timedelta) -> Iterator[Window]:
+    """Cut `start..end` into windows of at most `size`, oldest first, without hole or overlap."""
+    while start < end:
+        stop = min(start + size, end)
+        yield Window(start, stop)
+        start = stop
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """`Authorization: Bearer <token>`. `scopes` is what the token must be allowed, for people who make one."""
+
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the platform allows, and where it says how much is left."""
+
+    requests: int
+    per: timedelta
+    remaining_header: str
+    reset_header: str
+    concurrent: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account of an institution, as the door needs it. `own_ids` and `own_handles` are of the same platform."""
+
+    institution_id: str
+    platform: str
+    account_id: str
+    handle: str
+    base_url: str
+    token: Secret
+    options: Mapping[str, str | int | bool] = field(default_factory=dict)
+    own_ids: frozenset[str] = frozenset()
+    own_handles: frozenset[str] = frozenset()
+    staff_ids: frozenset[str] = frozenset()
+
+    @property
+    def label(self) -> str:
+        """How messages name the account: by platform and id, which are the institution's own."""
+        return f"{self.platform}/{self.account_id}"
+
+
+Params = Mapping[str, str]
+
+
+def no_params(account: Account) -> Params:
+    """A stream whose parameters do not depend on the account."""
+    del account
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One list that a platform gives.
+
+    Args:
+        name: the second half of the raw table's name, `raw.<platform>__<name>`.
+        request: method and path; `{account_id}` is filled in.
+        params: fixed query parameters; `{window_start}`, `{window_end}` and `{handle}` are filled in (times in ISO 8601, UTC).
+        kind: which rows are kept.
+        paging: how the next page is asked for; None when the answer is one record.
+        records: where the records stand in the answer; "" = the answer itself.
+        lookback: how far back each run asks again, because the platform restates or because counters move on.
+        restates: for how long a value may still change after its time; 0 for snapshots.
+        window: the longest span that one series of pages may cover.
+        retention: what is older cannot be asked for.
+        align: windows begin at whole multiples of this since the epoch, because the platform counts in such buckets.
+        newest_first: the field by which a list that takes no start time is left when it gets older than the window.
+        private: what of a record may pass the door.
+        partial_errors: where a 200 lists what it could not give.
+        hourly: also fetched by the hourly job.
+        account_params: further parameters that depend on the account's options.
+        max_pages: beyond this, the paging is taken for endless.
+        description: one sentence about the rows, shown in the UI and as the table's comment.
+    """
+
+    name: str
+    request: str
+    kind: Kind
+    description: str
+    params: Params = field(default_factory=dict)
+    paging: Paging | None = None
+    records: str = ""
+    lookback: timedelta = timedelta(0)
+    restates: timedelta = timedelta(0)
+    window: timedelta = timedelta(days=90)
+    retention: timedelta | None = None
+    align: timedelta | None = None
+    newest_first: str | None = None
+    private: Private | None = None
+    partial_errors: str | None = None
+    hourly: bool = False
+    account_params: Callable[[Account], Params] = no_params
+    max_pages: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """A platform: its streams and what is known about its API, with dates that `tolok doctor` and the UI show."""
+
+    platform: str
+    label: str
+    api_version: str
+    sunset: date | None
+    docs_url: str
+    default_base_url: str | None
+    auth: Bearer
+    limits: Limits
+    streams: tuple[Stream, ...]
+    day_basis: Literal["institution", "utc", "pacific", "property"] = "institution"
+
+    def stream(self, name: str) -> Stream:
+        return next(stream for stream in self.streams if stream.name == name)

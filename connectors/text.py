@@ -1,0 +1,98 @@
+"""What is kept of other people's words: flags, counted at the door. The words themselves are not.
+
+Not here: sentiment and topics, and the rule which fields hold text (the platforms' declarations).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+from html.parser import HTMLParser
+
+SPAM_RULE_VERSION = 1
+# Rule v1: the vocabulary of Indonesian gambling and loan spam; two of the words and a link. One word alone also stands in honest complaints.
+SPAM_WORDS = frozenset({"slot", "gacor", "maxwin", "judi", "pinjol", "togel", "jackpot", "judol", "rtp", "scatter"})
+GIVEAWAY = re.compile(r"#?\bgiveaway\b|\btag\s+\d+\s+(?:teman|akun|orang)\b", re.IGNORECASE)
+GIVEAWAY_TAGS = 3
+
+_WORD = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*", re.UNICODE)
+_URL = re.compile(r"https?://\S+|\bwww\.\S+", re.IGNORECASE)
+_HANDLE = re.compile(r"(?<![\w/@.])@([A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*)(?:@[A-Za-z0-9.-]+\.[A-Za-z]{2,})?")
+_PROFILE_URL = re.compile(r"https?://(?:www\.)?(?:twitter|x)\.com/(?!i/)[A-Za-z0-9_]+[^\s]*|https?://[^\s/]+/@[^\s]+", re.IGNORECASE)
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+# Indonesian mobile and fixed numbers, account numbers and NIK (16 digits): nine digits or more, with the usual separators.
+_LONG_NUMBER = re.compile(r"(?<!\w)\+?\d(?:[ .()-]?\d){8,}(?!\w)")
+_BLOCKS = frozenset({"p", "br", "div", "li"})
+
+
+class _Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        if tag in _BLOCKS:
+            self.parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
+
+
+def plain(html: str) -> str:
+    """The text of a piece of HTML, blocks on lines of their own.
+
+    >>> plain("<p>Terima kasih <a href='#'>@<span>siti</span></a></p><p>Salam</p>")
+    'Terima kasih @siti\\nSalam'
+    """
+    parser = _Text()
+    parser.feed(html)
+    parser.close()
+    return "".join(parser.parts).strip()
+
+
+def redact(text: str, own_handles: Collection[str]) -> str:
+    """Our own text without other people's handles, addresses and numbers.
+
+    >>> redact("Terima kasih @siti, tulis ke @cahaya atau 0812-3456-7890", {"cahaya"})
+    'Terima kasih @…, tulis ke @cahaya atau …'
+    """
+    text = _EMAIL.sub("…", _PROFILE_URL.sub("…", _without_full_handles(text, own_handles)))
+    return _LONG_NUMBER.sub("…", text)
+
+
+def _without_full_handles(text: str, own_handles: Collection[str]) -> str:
+    own = {handle.lower() for handle in own_handles}
+    return _HANDLE.sub(lambda found: found.group(0) if found.group(1).lower() in own else "@…", text)
+
+
+def is_emoji_only(text: str) -> bool:
+    """True when there is a pictograph and nothing but pictographs, their modifiers, space and punctuation."""
+    categories = [unicodedata.category(char) for char in text]
+    return "So" in categories and all(category in {"So", "Sk", "Mn", "Me", "Cf", "Zs", "Cc"} or category[0] == "P" for category in categories)
+
+
+def is_spam(text: str) -> bool:
+    """Rule v1: at least two words of `SPAM_WORDS` and a link."""
+    words = {word.lower() for word in _WORD.findall(_URL.sub(" ", text))}
+    return len(words & SPAM_WORDS) >= 2 and _URL.search(text) is not None  # noqa: PLR2004 the rule's own number
+
+
+def flags(text: str, own_handles: Collection[str]) -> dict[str, bool | int]:
+    """What is kept of a text: `question, emoji_only, word_count, spam, spam_rule, giveaway, names_us`.
+
+    Handles and links are no words.
+    """
+    own = {handle.lower() for handle in own_handles}
+    named = [found.group(1).lower() for found in _HANDLE.finditer(text)]
+    bare = _HANDLE.sub(" ", _URL.sub(" ", text))
+    return {
+        "names_us": any(handle in own for handle in named),
+        "question": "?" in bare,
+        "emoji_only": is_emoji_only(bare.strip()),
+        "word_count": len(_WORD.findall(bare)),
+        "spam": is_spam(text),
+        "spam_rule": SPAM_RULE_VERSION,
+        "giveaway": GIVEAWAY.search(text) is not None or len({handle for handle in named if handle not in own}) >= GIVEAWAY_TAGS,
+    }

@@ -1,0 +1,143 @@
+"""X API v2: what it tells about an account, its posts, who mentions it, and how often.
+
+Not here: what the numbers mean (assets/staging/x.py).
+Source: the vendor's OpenAPI 2.167. It names the fields `post.fields` and `repost_count`; the prose documentation of the same day still
+says `tweet.fields` and `retweet_count`. The institution's file chooses (`fields_parameter`); answers of both kinds are read.
+Posts bill per read; the timeline gives 3,200 posts, non-public metrics those of the last 30 days.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from connectors.paging import body_cursor
+from connectors.privacy import Private
+from connectors.streams import Account, Bearer, Connector, Daily, Event, Limits, Params, Snapshot, Stream
+
+POST_DIALECT = "post.fields"
+POST_FIELDS = {
+    "post.fields": "created_at,conversation_id,public_metrics,entities,attachments,lang",
+    "tweet.fields": "created_at,conversation_id,public_metrics,entities,attachments,lang,author_id,in_reply_to_user_id,referenced_tweets",
+}
+EXPANSIONS = {
+    "post.fields": "author_id,in_reply_to_user_id,referenced_posts,edit_history_post_ids",
+    "tweet.fields": "author_id,in_reply_to_user_id,referenced_tweets.id,edit_history_tweet_ids",
+}
+# How the two dialects name a post that is somebody else's, shared on.
+REPOST_TYPES = frozenset({"reposted", "retweeted"})
+
+
+def _dialect(account: Account) -> str:
+    return str(account.options.get("fields_parameter", POST_DIALECT))
+
+
+def mention_fields(account: Account) -> Params:
+    dialect = _dialect(account)
+    return {dialect: POST_FIELDS[dialect], "expansions": EXPANSIONS[dialect]}
+
+
+def own_post_fields(account: Account) -> Params:
+    """As for mentions; with a token of the account's own (`private_metrics = true`) also the link clicks."""
+    params = dict(mention_fields(account))
+    if account.options.get("private_metrics"):
+        params[_dialect(account)] += ",non_public_metrics"
+    return params
+
+
+def is_repost(record: dict[str, Any]) -> bool:
+    referenced = record.get("referenced_posts") or record.get("referenced_tweets") or []
+    return any(reference.get("type") in REPOST_TYPES for reference in referenced)
+
+
+CONNECTOR = Connector(
+    platform="x",
+    label="X",
+    api_version="2",
+    sunset=None,
+    docs_url="https://docs.x.com/x-api",
+    default_base_url="https://api.x.com",
+    auth=Bearer(scopes=("users.read", "tweet.read", "offline.access")),
+    limits=Limits(requests=900, per=timedelta(minutes=15), remaining_header="x-rate-limit-remaining", reset_header="x-rate-limit-reset"),
+    streams=(
+        Stream(
+            "accounts",
+            "GET /2/users/{account_id}",
+            params={"user.fields": "created_at,public_metrics,protected"},
+            records="data",
+            kind=Snapshot(key="id"),
+            description="One row per account and snapshot day, as X described the account.",
+            partial_errors="errors",
+            private=Private(drop=("name", "username", "description", "location", "url", "profile_image_url", "profile_banner_url", "entities")),
+        ),
+        Stream(
+            "posts",
+            "GET /2/users/{account_id}/tweets",
+            params={"max_results": "100", "start_time": "{window_start}"},
+            account_params=own_post_fields,
+            paging=body_cursor("meta.next_token", "pagination_token"),
+            records="data",
+            kind=Snapshot(key="id"),
+            description="One row per post and snapshot day, for posts of the last 30 days; reposts included, without their text.",
+            lookback=timedelta(days=30),
+            partial_errors="errors",
+            private=Private(
+                drop=("entities.mentions", "entities.urls", "entities.annotations", "context_annotations", "geo", "source", "username")
+                + ("note_post", "note_tweet", "article"),
+                pseudonym=("author_id", "in_reply_to_user_id"),
+                redact=("text",),
+                is_foreign_text=is_repost,
+            ),
+        ),
+        Stream(
+            "mentions",
+            "GET /2/users/{account_id}/mentions",
+            params={"max_results": "100", "start_time": "{window_start}"},
+            account_params=mention_fields,
+            paging=body_cursor("meta.next_token", "pagination_token"),
+            records="data",
+            kind=Event(key="id", at="created_at"),
+            description="One row per post by somebody else that mentions or answers the account: times, ids and flags, no text.",
+            lookback=timedelta(days=7),
+            restates=timedelta(days=7),
+            partial_errors="errors",
+            hourly=True,
+            private=Private(
+                keep=(
+                    "id",
+                    "created_at",
+                    "conversation_id",
+                    "author_id",
+                    "in_reply_to_user_id",
+                    "lang",
+                    "entities.hashtags[].tag",
+                    "referenced_posts[].type",
+                    "referenced_posts[].id",
+                    "referenced_tweets[].type",
+                    "referenced_tweets[].id",
+                    "edit_history_post_ids",
+                    "edit_history_tweet_ids",
+                ),
+                pseudonym=("author_id", "in_reply_to_user_id"),
+                flags_from="text",
+                mentions=("entities.mentions[].username", "entities.mentions[].id"),
+                author="author_id",
+            ),  # fmt: skip
+        ),
+        Stream(
+            "mention_hours",
+            "GET /2/tweets/counts/recent",
+            params={"query": "@{handle}", "granularity": "hour", "start_time": "{window_start}"},
+            paging=body_cursor("meta.next_token", "next_token"),
+            records="data",
+            kind=Daily(key="start", at="start"),
+            description="One row per account and hour: how many posts mentioned it, counted by X without reading them.",
+            lookback=timedelta(days=2),
+            restates=timedelta(days=1),
+            retention=timedelta(days=6, hours=23),
+            align=timedelta(hours=1),
+            partial_errors="errors",
+            hourly=True,
+        ),
+    ),
+)

@@ -1,0 +1,145 @@
+"""The home on disk and what a run is given: its paths, clock, secrets, institutions and accounts.
+
+Not here: what a run does with them (night.py).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from connectors.clock import Clock, SystemClock
+from connectors.privacy import Pseudonyms
+from connectors.registry import platforms
+from connectors.secret import Secret
+from connectors.streams import Account
+from pipelines.settings import AccountSettings, Institution, SettingsError, load_institution, secret, token_name
+from pipelines.warehouse import Warehouse
+
+DEFAULT_HOME = "var"
+DEFAULT_WAITING_S = 1800.0
+
+
+class HomeBusyError(Exception):
+    """Another run works in this home. The message says since when; nothing was done."""
+
+
+@dataclass(frozen=True)
+class House:
+    """One home and how to reach everything in it.
+
+    Args:
+        home: the folder under which everything is written.
+        environ: where secrets are read from.
+        clock: the time; the demo and tests bring their own.
+        waiting_s: how long one run may wait for platforms in all.
+    """
+
+    home: Path
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    clock: Clock = field(default_factory=SystemClock)
+    waiting_s: float = DEFAULT_WAITING_S
+
+    @staticmethod
+    def from_environment() -> House:
+        """The house that TOLOK_HOME names, `var/` without it."""
+        return House(Path(os.environ.get("TOLOK_HOME", DEFAULT_HOME)).resolve())
+
+    @property
+    def institutions_path(self) -> Path:
+        return self.home / "institutions"
+
+    @property
+    def landing_path(self) -> Path:
+        return self.home / "landing"
+
+    @property
+    def published_path(self) -> Path:
+        return self.home / "published"
+
+    @property
+    def dagster_path(self) -> Path:
+        return self.home / "dagster"
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.home / "warehouse.duckdb")
+
+    def institutions(self) -> tuple[dict[str, Institution], list[SettingsError]]:
+        """The institutions that can be used, by id, and what is wrong with the others."""
+        usable: dict[str, Institution] = {}
+        faults: list[SettingsError] = []
+        for path in sorted(self.institutions_path.glob("*.toml")):
+            try:
+                usable[path.stem] = load_institution(path)
+            except SettingsError as fault:
+                faults.append(fault)
+        return usable, faults
+
+    def pseudonyms(self) -> Pseudonyms:
+        """The keyed HMAC for people's ids.
+
+        Raises:
+            NoKeyError: there is no key.
+        """
+        return Pseudonyms(secret("TOLOK_HMAC_KEY", self.environ))
+
+    def accounts(self, institution: Institution) -> list[Account]:
+        """The institution's accounts as the door needs them. One without a token comes with an empty one: public lists need none."""
+        return [self._account(institution, chosen) for chosen in institution.accounts]
+
+    def _account(self, institution: Institution, chosen: AccountSettings) -> Account:
+        connector = platforms()[chosen.platform]
+        platform = institution.platforms.get(chosen.platform)
+        siblings = [account for account in institution.accounts if account.platform == chosen.platform]
+        options: dict[str, str | int | bool] = {"private_metrics": chosen.private_metrics}
+        if platform and platform.fields_parameter:
+            options["fields_parameter"] = platform.fields_parameter
+        return Account(
+            institution_id=institution.id,
+            platform=chosen.platform,
+            account_id=chosen.id,
+            handle=chosen.handle,
+            base_url=(platform.base_url if platform and platform.base_url else connector.default_base_url) or "",
+            token=secret(token_name(institution, chosen), self.environ) or Secret(""),
+            options=options,
+            own_ids=frozenset(account.id for account in siblings),
+            own_handles=frozenset(account.handle.lower() for account in siblings),
+            staff_ids=frozenset(staff.id for staff in institution.staff if staff.platform == chosen.platform),
+        )
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One writer in a home at a time. The kernel frees the lock of a process that died.
+
+        Raises:
+            HomeBusyError: another run holds it.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "lock.json").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise HomeBusyError(_busy(self.home / "lock.json")) from None
+            file.truncate(0)
+            json.dump({"pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}, file)
+            file.flush()
+            yield
+
+
+def _busy(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        holder = {}
+    return (
+        f"Nothing was done: another run works in {path.parent} "
+        f"(process {holder.get('pid', 'unknown')}, since {holder.get('since', 'unknown')}). Wait until it ends, or stop it."
+    )

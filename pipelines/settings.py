@@ -1,0 +1,274 @@
+"""What an institution chooses: its file `institutions/<id>.toml`, read and checked; secrets come from the environment alone.
+
+Not here: what follows from the choices (reference.py turns them into tables) and definitions of indicators.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from assets.goals import goals
+from assets.indicators.registry import indicators
+from connectors.registry import platforms
+from connectors.secret import Secret
+
+ID_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
+INDONESIAN_ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
+
+
+class SettingsError(Exception):
+    """An institution's file cannot be used. The message names file, place and remedy. Other institutions go on."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class PlatformSettings(_Strict):
+    """How a platform is reached. Only Mastodon needs an address: its instances are many."""
+
+    base_url: str | None = Field(default=None, description="Address of the API, without a path at its end", pattern=r"^https?://")
+    fields_parameter: Literal["post.fields", "tweet.fields"] | None = Field(
+        default=None, description="X only: how the API names the fields; its documents disagree"
+    )
+
+
+class AccountSettings(_Strict):
+    """One account of the institution's own."""
+
+    platform: str = Field(description="Key of the platform, e.g. mastodon, x")
+    id: str = Field(min_length=1, description="The platform's own id of the account, as text")
+    handle: str = Field(min_length=1, description="The account's handle, without @")
+    private_metrics: bool = Field(default=False, description="True when the token is the account's own and may read its link clicks (X)")
+    token: str | None = Field(
+        default=None, pattern=r"^[A-Z][A-Z0-9_]+$", description="Name of the environment variable that holds the token, if not the usual one"
+    )
+
+    @field_validator("handle")
+    @classmethod
+    def _without_at(cls, handle: str) -> str:
+        return handle.removeprefix("@")
+
+    @property
+    def ref(self) -> str:
+        return f"{self.platform}/{self.id}"
+
+
+class StaffSettings(_Strict):
+    """An employee's account whose owner agreed to be counted. Never shown alone."""
+
+    platform: str
+    id: str
+    consent: date = Field(description="Day on which the person agreed")
+
+
+class PostRule(_Strict):
+    """Which posts belong to a goal's population; a post that matches any of the lists belongs. No lists: all posts."""
+
+    hashtags: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    post_types: tuple[str, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        return not (self.hashtags or self.keywords or self.post_types)
+
+
+class GoalSettings(_Strict):
+    """What the institution says of a goal that it pursues."""
+
+    accounts: tuple[str, ...] = Field(default=(), description='Accounts that serve the goal, as "platform/id"; none = all')
+    posts: PostRule = PostRule()
+    population_version: int = Field(default=1, ge=1, description="Raise it when the accounts or the rule change")
+    weights: Mapping[str, float] = Field(default_factory=dict, description="Weight per indicator; 1 where none is given")
+    disabled: tuple[str, ...] = Field(default=(), description="Indicators that the institution does not want judged")
+
+
+class TargetSettings(_Strict):
+    """A target for one indicator of one goal, from a day on."""
+
+    goal: str
+    indicator: str
+    period: Literal["week", "month", "trailing_28d"]
+    value: float
+    type: Literal["absolute", "growth", "benchmark"] = "absolute"
+    valid_from: date
+
+
+class Competitor(_Strict):
+    name: str
+    keywords: tuple[str, ...] = ()
+
+
+class Institution(_Strict):
+    """One institution's file."""
+
+    id: Annotated[str, Field(pattern=ID_PATTERN)]
+    name: str = Field(min_length=1)
+    language: Literal["id", "en"] = "id"
+    zone: str = Field(description="IANA zone, or WIB, WITA, WIT")
+    fiscal_year_start: str = Field(default="01-01", pattern=r"^\d\d-\d\d$", description="Month and day, MM-DD")
+    history_days: int = Field(default=30, ge=1, le=365, description="How far back the first run asks")
+    keywords: tuple[str, ...] = ()
+    competitors: tuple[Competitor, ...] = ()
+    platforms: Mapping[str, PlatformSettings] = Field(default_factory=dict)
+    accounts: tuple[AccountSettings, ...] = Field(min_length=1)
+    staff: tuple[StaffSettings, ...] = ()
+    goals: Mapping[str, GoalSettings] = Field(min_length=1)
+    targets: tuple[TargetSettings, ...] = ()
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        name = INDONESIAN_ZONES.get(zone, zone)
+        if name not in available_timezones():
+            message = f"{zone!r} is not a zone; write WIB, WITA, WIT or an IANA name such as Asia/Jakarta"
+            raise ValueError(message)
+        return name
+
+    @field_validator("fiscal_year_start")
+    @classmethod
+    def _a_day_of_every_year(cls, text: str) -> str:
+        try:
+            date.fromisoformat(f"2025-{text}")
+        except ValueError:
+            message = f"{text!r} is not a day that every year has; write MM-DD, e.g. 01-01"
+            raise ValueError(message) from None
+        return text
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> list[str]:
+        known_platforms, known_goals, known_indicators = platforms(), goals(), indicators()
+        refs = [account.ref for account in self.accounts]
+        found = [
+            f"{place}: the platform {name!r} is not known; there are: {', '.join(known_platforms)}"
+            for place, name in (
+                *((f"platforms.{name}", name) for name in self.platforms),
+                *((f"accounts[{at}].platform", account.platform) for at, account in enumerate(self.accounts)),
+                *((f"staff[{at}].platform", staff.platform) for at, staff in enumerate(self.staff)),
+            )
+            if name not in known_platforms
+        ]
+        found += [f"accounts: {ref} is listed twice" for ref in sorted({ref for ref in refs if refs.count(ref) > 1})]
+        found += [
+            f"accounts: {account.ref} needs platforms.{account.platform}.base_url, the address of its server"
+            for account in self.accounts
+            if account.platform in known_platforms
+            and known_platforms[account.platform].default_base_url is None
+            and (account.platform not in self.platforms or self.platforms[account.platform].base_url is None)
+        ]
+        for goal, chosen in self.goals.items():
+            if goal not in known_goals:
+                found.append(f"goals.{goal}: there is no such goal; there are: {', '.join(known_goals)}")
+            found += [f"goals.{goal}.accounts: {ref} is not among the accounts" for ref in chosen.accounts if ref not in refs]
+            found += [
+                f"goals.{goal}: the indicator {name!r} is not known" for name in (*chosen.weights, *chosen.disabled) if name not in known_indicators
+            ]
+        seen: set[tuple[str, str, str, date]] = set()
+        for at, target in enumerate(self.targets):
+            if target.goal not in self.goals:
+                found.append(f"targets[{at}].goal: {target.goal!r} is not among the goals of this file")
+            elif target.indicator not in known_goals[target.goal].indicator_keys:
+                found.append(f"targets[{at}].indicator: {target.indicator!r} does not judge the goal {target.goal}")
+            mark = (target.goal, target.indicator, target.period, target.valid_from)
+            if mark in seen:
+                found.append(f"targets[{at}]: a second target for {target.indicator} ({target.period}) from {target.valid_from}")
+            seen.add(mark)
+        return found
+
+    @property
+    def tzinfo(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+    def population_of(self, goal: str) -> str:
+        """`all`, or the goal's key where the goal names accounts or a rule of its own."""
+        chosen = self.goals[goal]
+        return "all" if not chosen.accounts and chosen.posts.is_open else goal
+
+
+def load_institution(path: Path) -> Institution:
+    """Read one institution's file.
+
+    Raises:
+        SettingsError: with the file, the line where there is one, the field, and what would be right.
+    """
+    institution_id = path.stem
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as failure:
+        message = f"{path}: the file is not valid TOML: {failure}."
+        raise SettingsError(message) from None
+    except (OSError, UnicodeDecodeError) as failure:
+        message = f"{path}: the file cannot be read ({type(failure).__name__})."
+        raise SettingsError(message) from None
+    try:
+        return Institution(id=institution_id, **content)
+    except (ValidationError, TypeError) as failure:
+        faults = [_fault(path, error) for error in failure.errors()] if isinstance(failure, ValidationError) else [str(failure)]
+        message = "\n".join([f"{path}: the institution {institution_id!r} cannot be used:", *faults])
+        raise SettingsError(message) from None
+
+
+def _fault(path: Path, error: Mapping[str, object]) -> str:
+    location = error["loc"]
+    place = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
+    said = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        said = "this key is not known"
+        if re.search(r"token|secret|password|key", place, re.IGNORECASE):
+            said += "; secrets never stand in this file, they come from the environment (docs/start.md)"
+    line = _line_of(path, place.rsplit(".", 1)[-1])
+    return f"  {place or 'file'}{f' (line {line})' if line else ''}: {said}"
+
+
+def _line_of(path: Path, name: str) -> int | None:
+    """The first line on which a key of that name is set, to help the eye; None where it cannot be told."""
+    pattern = re.compile(rf"^\s*(?:\[+.*\b)?{re.escape(name)}\b\s*(?:=|\])")
+    hits = [number for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if pattern.search(line)]
+    return hits[0] if len(hits) == 1 else None
+
+
+def secret(name: str, environ: Mapping[str, str]) -> Secret | None:
+    """The secret called `name`: from the variable itself, or from the file that `<name>_FILE` points to.
+
+    Raises:
+        SettingsError: the file that is pointed to cannot be read.
+    """
+    if value := environ.get(name, "").strip():
+        return Secret(value)
+    if pointed := environ.get(f"{name}_FILE", "").strip():
+        try:
+            return Secret(Path(pointed).read_text(encoding="utf-8").strip())
+        except OSError as failure:
+            message = f"{name}_FILE: the file it points to cannot be read ({type(failure).__name__})."
+            raise SettingsError(message) from None
+    return None
+
+
+def token_name(institution: Institution, account: AccountSettings) -> str:
+    """The variable that holds an account's token: the one that the file names, else TOLOK_<INSTITUTION>_<PLATFORM>_TOKEN."""
+    return account.token or f"TOLOK_{institution.id}_{account.platform}_TOKEN".upper()
+
+
+@cache
+def json_schema() -> str:
+    """The schema of an institution's file, for editors (the id is the file's name)."""
+    schema = Institution.model_json_schema()
+    schema["properties"].pop("id")
+    schema["required"] = [name for name in schema["required"] if name != "id"]
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

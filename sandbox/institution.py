@@ -1,0 +1,84 @@
+"""The simulated institution's own settings file. Lives here: its text. Does not live here: how it is read (the settings room)."""
+
+from sandbox.world import ACCOUNTS, World
+
+
+def settings_toml(url: str) -> str:
+    """Return the settings of `cahaya`, with both platforms at the sandbox under `url`."""
+    staff = World().staff
+    accounts = "\n".join(
+        f'[[accounts]]\nplatform = "{account.platform}"\nid = "{account.id}"\nhandle = "{account.handle}"\n'
+        + ("private_metrics = true\n" if account.platform == "x" else "")
+        for account in ACCOUNTS
+    )
+    opted_in = "\n".join(
+        f'[[staff]]\nplatform = "{platform}"\nid = "{person.id_on(platform)}"\nconsent = 2026-01-01\n' for platform, person in staff.items()
+    )
+    return f"{HEAD.format(url=url.rstrip('/'))}\n{accounts}\n{opted_in}\n{GOALS}"
+
+
+HEAD = """\
+name = "Lembaga Amil Zakat Cahaya"
+language = "id"
+zone = "Asia/Jakarta"
+fiscal_year_start = "01-01"
+keywords = ["zakat", "sedekah"]
+
+[platforms.mastodon]
+base_url = "{url}/mastodon"
+
+[platforms.x]
+base_url = "{url}/x"
+fields_parameter = "post.fields"
+"""
+
+GOALS = """\
+[goals.community_engagement]
+
+[goals.fundraising]
+accounts = ["mastodon/109400000000000001", "x/2200000000000000001"]
+posts.hashtags = ["zakat", "sedekah", "wakaf", "donasi"]
+
+[[targets]]
+goal = "fundraising"
+indicator = "audience_growth_rate"
+period = "month"
+value = 0.02
+valid_from = 2026-01-01
+
+[[targets]]
+goal = "fundraising"
+indicator = "mentions"
+period = "month"
+value = 120
+valid_from = 2026-01-01
+
+[[targets]]
+goal = "fundraising"
+indicator = "mentions"
+period = "month"
+value = 150
+valid_from = 2026-03-01
+
+[[targets]]
+goal = "fundraising"
+indicator = "engagement_count"
+period = "month"
+type = "growth"
+value = 0.05
+valid_from = 2026-01-01
+
+[[targets]]
+goal = "community_engagement"
+indicator = "conversation_volume"
+period = "week"
+value = 60
+valid_from = 2026-01-01
+
+[[targets]]
+goal = "community_engagement"
+indicator = "comment_score"
+period = "month"
+value = 0.5
+valid_from = 2026-01-01
+"""
