@@ -28,6 +28,7 @@ ACCOUNT = Table(
         key("account_id", "VARCHAR", "The platform's own id of the account"),
         key("handle", "VARCHAR", "The account's own handle, without @"),
         key("post_url", "VARCHAR", "How its posts are linked; {post_id} is the place of the id"),
+        key("unasked_fields", "VARCHAR[]", "Fields that are not asked for, because the token is said not to be allowed them"),
     ),
     key=("institution_id", "platform", "account_id"),
 )

@@ -34,15 +34,15 @@ class Made:
     written: Written
 
 
-def run(connection: duckdb.DuckDBPyConnection, transform: Transform, institution_ids: Iterable[str]) -> list[Made]:
+def run(connection: duckdb.DuckDBPyConnection, transform: Transform, institution_ids: Iterable[str], run_id: str) -> list[Made]:
     """Bring the transform's table up to date, institution by institution, each in one transaction."""
     ensure(connection, transform.output)
     for source in transform.inputs:
         ensure(connection, source.table)
-    return [_run_one(connection, transform, institution_id) for institution_id in institution_ids]
+    return [_run_one(connection, transform, institution_id, run_id) for institution_id in institution_ids]
 
 
-def _run_one(connection: duckdb.DuckDBPyConnection, transform: Transform, institution_id: str) -> Made:
+def _run_one(connection: duckdb.DuckDBPyConnection, transform: Transform, institution_id: str, run_id: str) -> Made:
     names = [source.table.name for source in transform.inputs]
     changed_from, change_id = due(connection, transform.output, names, institution_id, transform.version)
     if changed_from is None:
@@ -50,6 +50,8 @@ def _run_one(connection: duckdb.DuckDBPyConnection, transform: Transform, instit
     since = _earlier(changed_from, transform.reach_back_days)
     frames = {source.name: _input(connection, transform, source.name, institution_id, since) for source in transform.inputs}
     result = collect(transform, frames)
+    if "run_id" in transform.output.names:
+        result = result.with_columns(run_id=pl.lit(run_id))
     day = transform.output.day
     if day is not None:
         result = result.filter(pl.col(day) >= since)

@@ -107,7 +107,14 @@ def _accounts(institution: Institution) -> Iterator[Row]:
         platform = institution.platforms.get(account.platform)
         base_url = (platform.base_url if platform else None) or platforms()[account.platform].default_base_url or ""
         url = POST_URLS[account.platform].replace("{base_url}", base_url).replace("{handle}", account.handle)
-        yield {"platform": account.platform, "account_id": account.id, "handle": account.handle, "post_url": url}
+        private = sorted({field for field in mappings()[account.platform].gives.values() if field})
+        yield {
+            "platform": account.platform,
+            "account_id": account.id,
+            "handle": account.handle,
+            "post_url": url,
+            "unasked_fields": [] if account.private_metrics else private,
+        }
 
 
 @cache

@@ -10,7 +10,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Final, get_args, Literal
+from typing import Any, Final, Literal, get_args
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -80,7 +80,7 @@ async def spoil(fault: Fault, app: App, request: Request) -> Response | None:
         page = fault.body or "<!doctype html><html><body><h1>Sedang pemeliharaan</h1></body></html>"
         return HTMLResponse(page, fault.status, fault.headers)
     if fault.kind == "redirect":
-        return Response(status_code=fault.status, headers={"location": _elsewhere(request), **fault.headers})
+        return Response(status_code=fault.status, headers={"location": _elsewhere(request), **_lowered(fault.headers)})
     if fault.kind == "slow":
         await asyncio.sleep(fault.seconds)
         return await whole(app, request)
@@ -129,10 +129,8 @@ def _status(fault: Fault, request: Request) -> Response:
         return Response(body, fault.status, fault.headers, media_type="application/json")
     words = {401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 410: "Gone", 429: "Too Many Requests", 503: "Service Unavailable"}
     title = words.get(fault.status, "Internal Server Error")
-    if platform_of(request.url.path) == "x":
-        answer = x.problem(fault.status, "", title, title)
-    else:
-        answer = mastodon.failure(fault.status, title)
+    is_x = platform_of(request.url.path) == "x"
+    answer = x.problem(fault.status, "", title, title) if is_x else mastodon.failure(fault.status, title)
     answer.headers.update(fault.headers)
     return answer
 
@@ -140,6 +138,10 @@ def _status(fault: Fault, request: Request) -> Response:
 def _elsewhere(request: Request) -> str:
     """Return the same address under another name of this host, so that a client that carries its token along is caught."""
     return str(request.url.replace(hostname="localhost"))
+
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _transport(request: Request) -> asyncio.Transport:
@@ -199,7 +201,7 @@ async def _same_page(app: App, request: Request) -> Response:
         query = "&".join(part for part in request.url.query.split("&") if part.split("=")[0] not in PAGING[:2])
         answer = await whole(app, request, query)
         body = json.loads(bytes(answer.body))
-        body.setdefault("meta", {})["next_token"] = "7140same"
+        body.setdefault("meta", {})["next_token"] = "7140same"  # noqa: S105 a paging token, no secret
         return _rewritten(answer, body)
     answer = await whole(app, request)
     return _rewritten(answer, json.loads(bytes(answer.body)), f'<{request.url}>; rel="next", <{request.url}>; rel="prev"')

@@ -3,9 +3,9 @@
 from sandbox.world import ACCOUNTS, World
 
 
-def settings_toml(url: str) -> str:
-    """Return the settings of `cahaya`, with both platforms at the sandbox under `url`."""
-    staff = World().staff
+def settings_toml(url: str, seed: int = 7) -> str:
+    """Return the settings of `cahaya`, with both platforms at the sandbox under `url`; the staff are those of the seed's world."""
+    staff = World(seed).staff
     accounts = "\n".join(
         f'[[accounts]]\nplatform = "{account.platform}"\nid = "{account.id}"\nhandle = "{account.handle}"\n'
         + ("private_metrics = true\n" if account.platform == "x" else "")

@@ -144,10 +144,7 @@ class Mastodon:
         now = self.clock.ts
         above = max((ids[name] for name in ("min_id", "since_id") if name in ids), default=None)
         span = feed.span(now, above=above, below=ids.get("max_id"))
-        if "min_id" in ids:
-            shown = feed.oldest(now, span, limit, keep)[0][::-1]
-        else:
-            shown = feed.newest(now, span, limit, keep)[0]
+        shown = feed.oldest(now, span, limit, keep)[0][::-1] if "min_id" in ids else feed.newest(now, span, limit, keep)[0]
         headers = {"Link": self._links(request, shown, limit)} if shown else {}
         return self._answer([word(showing) for showing in shown], headers)
 

@@ -1,6 +1,7 @@
 """The door of the sandbox: tokens, the simulated instant, faults on order, the log of requests, and the process that holds them.
 
-Lives here: the ASGI application and `start`, which runs it in a second process. Does not live here: what the platforms say (`mastodon`, `x`).
+Lives here: the ASGI application and `start`, which runs it in a second process. Does not live here: what the platforms say (`mastodon`,
+`x`) and how an answer is spoilt (`faults`).
 The sandbox listens on loopback alone, and its log never holds a token.
 """
 
@@ -33,7 +34,6 @@ from sandbox.world import Clock, World
 TOKENS: Final = {"mastodon": ("sandbox-mastodon-token",), "x": ("sandbox-x-user-token", "sandbox-x-app-token")}
 SECRET_PARAMETERS: Final = ("access_token", "token", "bearer_token")
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
-LONGEST_START: Final = 30.0
 
 
 class Desk:
@@ -86,7 +86,9 @@ class Desk:
 
     def note(self, request: Request, status: int | None) -> None:
         """Write one request into the log; status None means that the connection was cut."""
-        pairs = [(name, "…" if name in SECRET_PARAMETERS else value) for name, value in parse_qsl(request.url.query, keep_blank_values=True)]
+        pairs = [
+            (name, "…" if name in SECRET_PARAMETERS else value) for name, value in parse_qsl(request.url.query, keep_blank_values=True)
+        ]
         query = f"?{urlencode(pairs, safe='[]:,@')}" if pairs else ""
         self.log.append(
             {

@@ -623,8 +623,8 @@ class Reckoning:
         is_provisional = self._is_running(period) or is_young or (is_event and self._is_restated(period))
         if not usable:
             status = worst(share.status for share in shares)
-            sums = (sum(share.numerator for share in shares), 0) if status == "zero_denominator" else (None, None)
-            return Expected(None, status, *sums, used, coverage, is_provisional, period.end)
+            above, below = (sum(share.numerator for share in shares), 0) if status == "zero_denominator" else (None, None)
+            return Expected(None, status, above, below, used, coverage, is_provisional, period.end)
         numerator, denominator = sum(share.numerator for share in usable), sum(share.denominator for share in usable)
         return Expected(scale * numerator / denominator, "ok", numerator, denominator, used, coverage, is_provisional, period.end)
 

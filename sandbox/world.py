@@ -555,7 +555,9 @@ class World:
         for number in range(self._count(account.comments_per_post * factor, "comments", post.key)):
             key = f"comment/{post.key}/{number}"
             delay = int(60 + 80_000 * self.chance("delay", key).expovariate(1.0))
-            self._comment(key, account, post, post.versions[-1].ts + min(delay, 10 * DAY))
+            ts = post.versions[-1].ts + min(delay, 10 * DAY)
+            if ts < post.deleted_ts:
+                self._comment(key, account, post, ts)
 
     def _comment(self, key: str, account: Account, post: Post, ts: int, text: str | None = None) -> Post:
         """Write an answer to a post of ours; the platforms put the answered handle before it."""
@@ -645,15 +647,20 @@ class World:
                 text = words.BOTH_MENTION.format(one=X_MAIN.handle, two=X_PROGRAM.handle)
                 self._mention(X_MAIN, day, f"both/{day}", text)
         self._edge_items()
+        self._deep_items()
+        for day in (date(2026, 1, 18), date(2026, 3, 28)):
+            self._answer_abroad(day)
+
+    def _deep_items(self) -> None:
         for number, post in enumerate(self._roots_of[X_MAIN.id][::20]):
             self._deep(X_MAIN, post, f"deep/{number}")
             self._sister_comment(post, f"sister_comment/{number}")
         for number, post in enumerate(self._roots_of[MASTODON.id][::20]):
             self._deep(MASTODON, post, f"deep/m{number}")
         for number, post in enumerate(self._roots_of[X_PROGRAM.id][10:30:10]):
-            self._deep(X_PROGRAM, post, f"deep/other_account/{number}", named=X_MAIN)
-        for day in (date(2026, 1, 18), date(2026, 3, 28)):
-            self._answer_abroad(day)
+            self._deep(X_PROGRAM, post, f"deep/names_main/{number}", named=X_MAIN)
+        for number, post in enumerate([post for post in self._roots_of[X_MAIN.id] if "zakat" in post.hashtags][::12]):
+            self._deep(X_MAIN, post, f"deep/names_program/{number}", named=X_PROGRAM)
 
     def _edge_items(self) -> None:
         for account in ACCOUNTS:

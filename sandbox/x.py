@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 PREFIX: Final = "/x"
 PROBLEMS: Final = "https://api.x.com/2/problems"
-USER_TOKEN: Final = "sandbox-x-user-token"
+USER_TOKEN: Final = "sandbox-x-user-token"  # noqa: S105 a made-up token that opens nothing but the sandbox
 SMALLEST, LARGEST = 5, 100
 PRIVATE_DAYS: Final = 30
 COUNT_DAYS: Final = 7
@@ -46,7 +46,14 @@ class Dialect:
 
 
 POST: Final = Dialect(
-    "post.fields", "edit_history_post_ids", "referenced_posts", "referenced_posts", "repost_count", "post_count", "posts", "total_post_count"
+    "post.fields",
+    "edit_history_post_ids",
+    "referenced_posts",
+    "referenced_posts",
+    "repost_count",
+    "post_count",
+    "posts",
+    "total_post_count",
 )
 TWEET: Final = Dialect(
     "tweet.fields", "edit_history_tweet_ids", "referenced_tweets", "referenced_tweets.id", "retweet_count", "tweet_count", "tweets",
@@ -353,7 +360,7 @@ class X:
             still = self._still[version.id] = still_json(self.world, post, version)
         dialect = asked.dialect
         history = [known.id for known in post.versions if known.ts <= self.clock.ts]
-        body = {"id": version.id, "text": version.text, dialect.edits: history}
+        body: Json = {"id": version.id, "text": version.text, dialect.edits: history}
         body |= {name: value for name, value in still.items() if name in asked.fields}
         if asked.has("author_id"):
             body["author_id"] = post.author_id

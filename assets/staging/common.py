@@ -32,7 +32,6 @@ MAX_DELTA_DAYS = 35
 # A post of ours that answers a post of ours within a day continues it; 2^5 links are followed [D].
 THREAD_LINK = pl.duration(hours=24)
 THREAD_ROUNDS = 5
-EXCERPT_CHARS = 80
 
 
 def given(shape: Given, mappings: Iterable[PlatformMapping], frames: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
@@ -95,7 +94,6 @@ def posts(parsed: pl.LazyFrame, coverage: pl.LazyFrame, streams: pl.LazyFrame, l
         .with_columns(
             post_type=pl.when(pl.col("root_id") != pl.col("post_id")).then(pl.lit("thread_part")).otherwise(pl.col("kind")),
             in_reply_to_id=pl.col("parent_id"),
-            excerpt=pl.col("text").str.replace_all(r"\s+", " ").str.slice(0, EXCERPT_CHARS),
             hashtags=pl.col("hashtags").fill_null([]).list.unique(maintain_order=True),
             is_giveaway=pl.col("text").str.contains(f"(?i){GIVEAWAY.pattern}").fill_null(value=False),
         )

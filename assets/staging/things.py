@@ -64,7 +64,7 @@ POSTS = Table(
         key("root_id", "VARCHAR", "The post that this one is counted with: itself, or the first of its thread"),
         Column("in_reply_to_id", "VARCHAR", "The post that it answers; NULL = none"),
         key("version_id", "VARCHAR", "The platform's id of the latest edit"),
-        Column("excerpt", "VARCHAR", "The first 80 characters of the text, without other people's handles; NULL = no text of ours"),
+        Column("text", "VARCHAR", "The institution's own text, without other people's handles and numbers; NULL = no text of ours"),
         key("hashtags", "VARCHAR[]", "Hashtags, lower case"),
         Column("language", "VARCHAR", "Language as the platform detects it; NULL = unknown"),
         key("is_giveaway", "BOOLEAN", "The text announces a giveaway"),

@@ -13,6 +13,9 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+# The C parser reads the ten files in a tenth of the time; both know nothing but plain data.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 Method = Literal["activity_sum", "stock", "net_change", "growth_rate", "event_count", "cohort_ratio", "score_index", "unavailable"]
 Measure = Literal[
     "reactions",
@@ -113,7 +116,7 @@ def indicators() -> dict[str, Indicator]:
     found: dict[str, Indicator] = {}
     for family in FAMILIES:
         path = Path(__file__).with_name(f"{family}.yaml")
-        for key, entry in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
+        for key, entry in (yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER) or {}).items():
             if key in found:
                 message = f"{path.name}: the indicator {key!r} is defined twice"
                 raise ValueError(message)

@@ -1,0 +1,350 @@
+"""The methods by which indicators are computed from measures. An indicator names its method and measures in the registry.
+
+Not here: the indicators (registry/), the measures (measures.py), the families' tables (the package's `__init__`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import polars as pl
+
+from assets.indicators.measures import COHORT_AGE_DAYS, COHORT_MEASURES, COUNTED_TYPES, post_population
+from assets.indicators.registry import Indicator
+from assets.indicators.values import ALL, PERIOD, RANK, SERIES, expected_days, rank, status_of, windows
+from assets.staging.things import ACCOUNT_KEY
+
+# Long enough for the 12 weeks before a month and the weeks at its ends.
+INDEX_WEEKS = 12
+INDEX_MIN_WEEKS = 4
+BY = list(SERIES)
+EVENT_MEASURES = ("comments_audience", "posts", "mentions", "conversation_items")
+# What the formulas hand on; the package adds names, units and versions.
+RESULT = (*SERIES, *PERIOD, "indicator_key", "value", "status", "numerator", "denominator", "n", "coverage", "is_provisional", "is_complete_period")
+
+OK = RANK["ok"]
+NOT_APPLICABLE = RANK["not_applicable"]
+
+
+def _coarser(accounts: pl.LazyFrame, aggregates: list[pl.Expr], more: Iterable[str] = ()) -> pl.LazyFrame:
+    """The rows of accounts, and the same added up for platforms and the institution. Every aggregate adds or picks."""
+    names = [name for name in (*BY, *PERIOD, *more)]
+    parts = [accounts]
+    for level, keep in (("platform", ("institution_id", "population_id", "platform")), ("institution", ("institution_id", "population_id"))):
+        parts.append(
+            accounts.group_by([*keep, *PERIOD, *more])
+            .agg(aggregates)
+            .with_columns(
+                pl.lit(level).alias("level"),
+                pl.lit(ALL).alias("account_id"),
+                *([pl.lit(ALL).alias("platform")] if level == "institution" else []),
+            )
+        )
+    columns = [*names, *(aggregate.meta.output_name() for aggregate in aggregates)]
+    return pl.concat([part.select(columns) for part in parts])
+
+
+def _add(name: str) -> pl.Expr:
+    """The sum of what is there; NULL when nothing is."""
+    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
+
+
+def activity(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -> pl.LazyFrame:
+    """A count over the days of a period, as the sum of its measures; each measure over the days on which it is known.
+
+    `days` is indicators.day_measures. Items (mentions, conversation) are distinct within a platform, so its own rows are used there.
+    """
+    measures = indicator.compute.numerator if indicator.compute else ()
+    is_items = set(measures) & {"mentions", "conversation_items"}
+    accounts = _activity_windows(measures, days.filter(pl.col("level") == "account"))
+    result = _activity_levels(accounts)
+    if is_items:
+        platforms = _activity_windows(measures, days.filter(pl.col("level") == "platform"))
+        distinct = _activity_levels(platforms).filter(pl.col("level") != "account")
+        keep = [name for name in distinct.collect_schema().names() if name != "value"]
+        values = distinct.filter(pl.col("level") != "account").select(*BY, *PERIOD, "value")
+        result = result.select(keep).join(
+            pl.concat([values, result.filter(pl.col("level") == "account").select(values.collect_schema().names())]), on=[*BY, *PERIOD], how="left"
+        )
+    young = restates if set(measures) & set(EVENT_MEASURES) else restates.with_columns(restates_days=pl.lit(0))
+    return _finished_count(indicator, result, young)
+
+
+def _activity_windows(measures: Iterable[str], days: pl.LazyFrame) -> pl.LazyFrame:
+    """Per series and period: each measure's sum and rank, the days on which all are known. Measures that the platform lacks are left out."""
+    measures = list(measures)
+    ranked = days.with_columns(rank(pl.col(f"{name}_status")).alias(f"{name}_rank") for name in measures)
+    lacks = {name: pl.col(f"{name}_rank") == NOT_APPLICABLE for name in measures}
+    ranked = ranked.with_columns(
+        is_known=pl.all_horizontal((pl.col(f"{name}_rank") == OK) | lacks[name] for name in measures) & ~pl.all_horizontal(lacks.values()),
+        is_lacking=pl.all_horizontal(lacks.values()),
+    )
+    found = windows(
+        ranked,
+        BY,
+        [
+            *(_add(name) for name in measures),
+            *(pl.col(f"{name}_rank").min() for name in measures),
+            pl.col("is_known").sum().cast(pl.Int64).alias("known_days"),
+            pl.col("is_lacking").all(),
+            pl.col("is_started").any(),
+            pl.col("as_of_day").last(),
+        ],
+    ).filter("is_started")
+    given = [pl.when(pl.col(f"{name}_rank") != NOT_APPLICABLE).then(pl.col(f"{name}_rank")) for name in measures]
+    is_whole = pl.all_horizontal((pl.col(f"{name}_rank") == OK) | (pl.col(f"{name}_rank") == NOT_APPLICABLE) for name in measures) & ~pl.col("is_lacking")
+    worst = pl.min_horizontal(pl.when(rank_ > OK).then(rank_) for rank_ in given)
+    return found.with_columns(
+        value=pl.when(is_whole).then(pl.sum_horizontal(measures, ignore_nulls=True)),
+        rank=pl.when("is_lacking").then(pl.lit(NOT_APPLICABLE, pl.Int8)).when(is_whole).then(pl.lit(OK, pl.Int8)).otherwise(worst).cast(pl.Int8),
+        expected=pl.when(~pl.col("is_lacking")).then(expected_days()),
+        known_days=pl.when(~pl.col("is_lacking")).then(pl.col("known_days")),
+    ).select(*BY, *PERIOD, "value", "rank", "expected", "known_days", "as_of_day")
+
+
+def _activity_levels(series: pl.LazyFrame) -> pl.LazyFrame:
+    sums = [
+        _add("value"),
+        pl.col("rank").min(),
+        _add("expected"),
+        _add("known_days"),
+        pl.col("as_of_day").max(),
+    ]
+    return _coarser(series, sums)
+
+
+def _finished_count(indicator: Indicator, result: pl.LazyFrame, restates: pl.LazyFrame) -> pl.LazyFrame:
+    value = pl.when(pl.col("rank") == OK).then(pl.col("value"))
+    return (
+        result.join(restates, on="institution_id")
+        .with_columns(is_complete_period=pl.col("period_end") <= pl.col("as_of_day"))
+        .select(
+            *BY,
+            *PERIOD,
+            pl.lit(indicator.key).alias("indicator_key"),
+            value.cast(pl.Float64).alias("value"),
+            status_of(pl.col("rank")).alias("status"),
+            value.cast(pl.Int64).alias("numerator"),
+            pl.lit(None, pl.Int64).alias("denominator"),
+            pl.col("known_days").cast(pl.Int64).alias("n"),
+            (pl.col("known_days") / pl.col("expected")).alias("coverage"),
+            (~pl.col("is_complete_period") | (_is_within(pl.col("restates_days")) & (pl.col("rank") != NOT_APPLICABLE))).alias("is_provisional"),
+            "is_complete_period",
+        )
+    )
+
+
+def _is_within(days: pl.Expr) -> pl.Expr:
+    """The period ended less than so many days before the as-of day: its events may still change."""
+    return pl.col("period_end") > pl.col("as_of_day") - pl.duration(days=days)
+
+
+def audience(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -> pl.LazyFrame:
+    """Followers at the end of a period, their change, or the change over the start: from the two snapshots at its ends."""
+    del restates
+    method = indicator.compute.method if indicator.compute else "stock"
+    accounts = days.filter(pl.col("level") == "account")
+    periods = windows(accounts, BY, [pl.col("as_of_day").last(), pl.col("is_started").any()]).filter("is_started").drop("is_started")
+    seen = accounts.select(*BY, "day", "followers", rank_=rank(pl.col("followers_status")))
+    early = pl.lit(RANK["insufficient_history"], pl.Int8)
+    placed = (
+        periods.with_columns(last=pl.min_horizontal("period_end", "as_of_day"), before=pl.col("period_start") - pl.duration(days=1))
+        .join(seen.rename({"day": "last", "followers": "end", "rank_": "end_rank"}), on=[*BY, "last"], how="left")
+        .join(seen.rename({"day": "before", "followers": "start", "rank_": "start_rank"}), on=[*BY, "before"], how="left")
+        .with_columns(end_rank=pl.coalesce("end_rank", early), start_rank=pl.coalesce("start_rank", early))
+    )
+    if method == "stock":
+        placed = placed.with_columns(start_rank=pl.lit(OK, pl.Int8), start=pl.lit(0, pl.Int64))
+    worst = pl.min_horizontal(*(pl.when(pl.col(name) > OK).then(pl.col(name)) for name in ("end_rank", "start_rank")))
+    accounts_level = placed.with_columns(rank=pl.coalesce(worst, pl.lit(OK, pl.Int8)).cast(pl.Int8)).with_columns(
+        numerator=pl.when(pl.col("rank") == OK).then(pl.col("end") - pl.col("start")),
+        denominator=pl.when(pl.col("rank") == OK).then(pl.col("start")),
+        used=(pl.col("rank") == OK).cast(pl.Int64),
+        listed=pl.lit(1, pl.Int64),
+    )
+    levels = _coarser(
+        accounts_level,
+        [_add("numerator"), _add("denominator"), pl.col("used").sum(), pl.col("listed").sum(), pl.col("rank").min(), pl.col("as_of_day").max()],
+    )
+    is_rate = method == "growth_rate"
+    is_zero = pl.lit(value=is_rate) & (pl.col("denominator") == 0)
+    status = pl.when(pl.col("rank") != OK).then(status_of(pl.col("rank"))).when(is_zero).then(pl.lit("zero_denominator")).otherwise(pl.lit("ok"))
+    share = pl.col("numerator") / pl.col("denominator") if is_rate else pl.col("numerator").cast(pl.Float64)
+    return levels.with_columns(status=status, is_complete_period=pl.col("period_end") <= pl.col("as_of_day")).select(
+        *BY,
+        *PERIOD,
+        pl.lit(indicator.key).alias("indicator_key"),
+        pl.when(pl.col("status") == "ok").then(share).alias("value"),
+        "status",
+        "numerator",
+        pl.col("denominator") if is_rate else pl.lit(None, pl.Int64).alias("denominator"),
+        n=pl.col("used"),
+        coverage=pl.col("used") / pl.col("listed"),
+        is_provisional=~pl.col("is_complete_period"),
+        is_complete_period="is_complete_period",
+    )
+
+
+def cohort(
+    indicator: Indicator,
+    days: pl.LazyFrame,
+    post_measures: pl.LazyFrame,
+    posts_: pl.LazyFrame,
+    populations: pl.LazyFrame,
+    availability: pl.LazyFrame,
+    restates: pl.LazyFrame,
+) -> pl.LazyFrame:
+    """A ratio over the posts published in a period, each at the age of 7 days: scale * sum(numerator) / sum(denominator).
+
+    Only posts of which both are known; `coverage` is their share. A measure that the platform lacks is left out of the numerator.
+    """
+    compute = indicator.compute
+    if compute is None or compute.denominator is None:
+        message = f"{indicator.key} declares no ratio"
+        raise ValueError(message)
+    parts = [name for name in compute.numerator if name in COHORT_MEASURES]
+    needed = {*parts, compute.denominator}
+    has = _given(availability, needed)
+    belonging = post_population(posts_, populations).filter((pl.col("post_id") == pl.col("root_id")) & pl.col("post_type").is_in(COUNTED_TYPES))
+    rated = belonging.select(*ACCOUNT_KEY, "population_id", "post_id").join(post_measures, on=[*ACCOUNT_KEY, "post_id"]).join(
+        has, on=["institution_id", "platform"], how="left"
+    )  # fmt: skip
+    known = pl.all_horizontal((pl.col(name).is_not_null() | ~pl.col(f"has_{name}")) for name in parts) & ~pl.all_horizontal(
+        ~pl.col(f"has_{name}") for name in parts
+    )
+    denominator = pl.lit(1, pl.Int64) if compute.denominator == "posts" else pl.col(compute.denominator)
+    is_usable = known & denominator.is_not_null()
+    numerator = pl.sum_horizontal(pl.when(pl.col(f"has_{name}")).then(pl.col(name)) for name in parts)
+    by_day = rated.group_by([*ACCOUNT_KEY, "population_id", "day"]).agg(
+        numerator=pl.when(is_usable).then(numerator).sum(),
+        denominator=pl.when(is_usable).then(denominator).sum(),
+        used=is_usable.sum().cast(pl.Int64),
+        posts=pl.len().cast(pl.Int64),
+        young=(~pl.col("is_mature")).sum().cast(pl.Int64),
+    )
+    sums = ["numerator", "denominator", "used", "posts", "young"]
+    grid = days.filter(pl.col("level") == "account").select(*BY, "day", "as_of_day", "is_started")
+    full = grid.join(by_day, on=["institution_id", "population_id", "platform", "account_id", "day"], how="left").with_columns(
+        # A day without posts adds nothing to sums over posts.
+        pl.col(sums).fill_null(0)
+    )
+    found = (
+        windows(full, BY, [*(pl.col(name).sum() for name in sums), pl.col("as_of_day").last(), pl.col("is_started").any()])
+        .filter(pl.col("is_started") & (pl.col("period_type") != "day"))
+        .join(has, on=["institution_id", "platform"], how="left")
+    )
+    lacks = pl.all_horizontal(~pl.col(f"has_{name}") for name in parts)
+    if compute.denominator != "posts":
+        lacks = lacks | ~pl.col(f"has_{compute.denominator}")
+    found = found.with_columns(is_given=~lacks).with_columns(pl.when("is_given").then(pl.col(sums)))
+    levels = _coarser(found, [*(_add(name) for name in sums), pl.col("is_given").any(), pl.col("as_of_day").max()])
+    young = restates if set(parts) & set(EVENT_MEASURES) else restates.with_columns(restates_days=pl.lit(0))
+    return _finished_ratio(indicator, levels.join(young, on="institution_id"))
+
+
+def _given(availability: pl.LazyFrame, measures: Iterable[str]) -> pl.LazyFrame:
+    """Per platform `has_<measure>`. Followers on the day of posting are there where followers are; posts always."""
+    source = {"followers_at_publication": "followers"}
+    return availability.group_by(["institution_id", "platform"]).agg(
+        *(
+            pl.col("is_given").filter(pl.col("measure") == source.get(name, name)).any().alias(f"has_{name}")
+            if name != "posts"
+            else pl.lit(value=True).alias("has_posts")
+            for name in sorted(measures)
+        )
+    )
+
+
+def _finished_ratio(indicator: Indicator, levels: pl.LazyFrame) -> pl.LazyFrame:
+    scale = indicator.compute.scale if indicator.compute else 1
+    status = (
+        pl.when(~pl.col("is_given"))
+        .then(pl.lit("not_applicable"))
+        .when(pl.col("posts") == 0)
+        .then(pl.lit("zero_denominator"))
+        .when(pl.col("used") == 0)
+        .then(pl.lit("missing_input"))
+        .when(pl.col("denominator") == 0)
+        .then(pl.lit("zero_denominator"))
+    )
+    if indicator.min_support is not None:
+        status = status.when(pl.col("denominator") < indicator.min_support).then(pl.lit("below_min_n"))
+    is_there = pl.col("is_given") & (pl.col("used") > 0)
+    return levels.with_columns(status=status.otherwise(pl.lit("ok")), is_complete_period=pl.col("period_end") <= pl.col("as_of_day")).select(
+        *BY,
+        *PERIOD,
+        pl.lit(indicator.key).alias("indicator_key"),
+        pl.when(pl.col("status") == "ok").then(scale * pl.col("numerator") / pl.col("denominator")).alias("value"),
+        "status",
+        numerator=pl.when(is_there | (pl.col("posts") == 0)).then(pl.col("numerator")),
+        denominator=pl.when(is_there | (pl.col("posts") == 0)).then(pl.col("denominator")),
+        n=pl.col("used"),
+        coverage=pl.when(pl.col("posts") > 0).then(pl.col("used") / pl.col("posts")).when("is_given").then(1.0),
+        is_provisional=~pl.col("is_complete_period") | (pl.col("is_given") & ((pl.col("young") > 0) | _is_within(pl.col("restates_days")))),
+        is_complete_period="is_complete_period",
+    )
+
+
+def score_index(indicator: Indicator, scores: pl.LazyFrame) -> pl.LazyFrame:
+    """100 * score / median of the scores of the last 12 complete weeks that end before the period (100 = usual)."""
+    weeks = scores.filter((pl.col("period_type") == "week") & "is_complete_period" & (pl.col("status") == "ok")).select(
+        *BY, week_end=pl.col("period_end"), week_score=pl.col("value"), week_young=pl.col("is_provisional")
+    )
+    span = pl.duration(days=7 * INDEX_WEEKS)
+    usual = (
+        scores.select(*BY, *PERIOD)
+        .join(weeks, on=BY)
+        .filter((pl.col("week_end") < pl.col("period_start")) & (pl.col("week_end") >= pl.col("period_start") - span))
+        .group_by([*BY, *PERIOD])
+        .agg(median=pl.col("week_score").median(), weeks=pl.len().cast(pl.Int64), young=pl.col("week_young").any())
+    )
+    status = (
+        pl.when(pl.col("status") != "ok")
+        .then(pl.col("status"))
+        .when(pl.col("weeks").fill_null(0) < INDEX_MIN_WEEKS)
+        .then(pl.lit("insufficient_history"))
+        .when(pl.col("median") == 0)
+        .then(pl.lit("zero_denominator"))
+        .otherwise(pl.lit("ok"))
+    )
+    return (
+        scores.join(usual, on=[*BY, *PERIOD], how="left")
+        .with_columns(status=status)
+        .with_columns(
+            pl.lit(indicator.key).alias("indicator_key"),
+            value=pl.when(pl.col("status") == "ok").then(100 * pl.col("value") / pl.col("median")),
+            numerator=pl.lit(None, pl.Int64),
+            denominator=pl.lit(None, pl.Int64),
+            is_provisional=pl.col("is_provisional") | pl.col("young").fill_null(value=False),
+        )
+        .select(RESULT)
+    )
+
+
+def unavailable(indicator: Indicator, days: pl.LazyFrame, status: str, *, institution_only: bool) -> pl.LazyFrame:
+    """Rows that say why there is no value: the platforms lack the measure, or no source of the kind is connected."""
+    accounts = days.filter(pl.col("level") == "account")
+    periods = windows(accounts, BY, [pl.col("as_of_day").last(), pl.col("is_started").any()]).filter("is_started").drop("is_started")
+    levels = _coarser(periods, [pl.col("as_of_day").max()])
+    if institution_only:
+        levels = levels.filter(pl.col("level") == "institution")
+    if indicator.cohort == "publication_d7":
+        levels = levels.filter(pl.col("period_type") != "day")
+    nothing = pl.lit(None, pl.Int64)
+    return levels.with_columns(is_complete_period=pl.col("period_end") <= pl.col("as_of_day")).select(
+        *BY,
+        *PERIOD,
+        pl.lit(indicator.key).alias("indicator_key"),
+        pl.lit(None, pl.Float64).alias("value"),
+        pl.lit(status).alias("status"),
+        nothing.alias("numerator"),
+        nothing.alias("denominator"),
+        nothing.alias("n"),
+        pl.lit(None, pl.Float64).alias("coverage"),
+        is_provisional=~pl.col("is_complete_period"),
+        is_complete_period="is_complete_period",
+    )
+
+
+Formula = Callable[..., pl.LazyFrame]
+__all__ = ["COHORT_AGE_DAYS", "RESULT", "Formula", "activity", "audience", "cohort", "score_index", "unavailable"]
