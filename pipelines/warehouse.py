@@ -214,7 +214,8 @@ def replace(connection: duckdb.DuckDBPyConnection, table: Table, institution_id:
     come, changed, changed_from = found or (0, 0, None)
     if changed_from is not None:
         connection.execute(f"DELETE FROM {table.name} WHERE {scope} AND ({keys}) IN (SELECT ({keys}) FROM gone)", parameters)
-        connection.execute(f"INSERT INTO {table.name} BY NAME SELECT incoming.* FROM incoming SEMI JOIN come USING ({keys})")
+        touched = f"(SELECT {keys} FROM come UNION SELECT {keys} FROM gone) AS touched"
+        connection.execute(f"INSERT INTO {table.name} BY NAME SELECT incoming.* FROM incoming SEMI JOIN {touched} USING ({keys})")
         mark(connection, table.name, institution_id, changed_from)
     return Written(come - changed, changed, changed_from)
 

@@ -60,12 +60,10 @@ def activity(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -
     result = _activity_levels(accounts)
     if is_items:
         platforms = _activity_windows(measures, days.filter(pl.col("level") == "platform"))
-        distinct = _activity_levels(platforms).filter(pl.col("level") != "account")
-        keep = [name for name in distinct.collect_schema().names() if name != "value"]
-        values = distinct.filter(pl.col("level") != "account").select(*BY, *PERIOD, "value")
-        result = result.select(keep).join(
-            pl.concat([values, result.filter(pl.col("level") == "account").select(values.collect_schema().names())]), on=[*BY, *PERIOD], how="left"
-        )
+        institution = _activity_levels(platforms).filter(pl.col("level") == "institution")
+        columns = [*BY, *PERIOD, "value"]
+        distinct = pl.concat([result.filter(pl.col("level") == "account").select(columns), platforms.select(columns), institution.select(columns)])
+        result = result.drop("value").join(distinct, on=[*BY, *PERIOD], how="left")
     young = restates if set(measures) & set(EVENT_MEASURES) else restates.with_columns(restates_days=pl.lit(0))
     return _finished_count(indicator, result, young)
 
