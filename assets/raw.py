@@ -157,7 +157,7 @@ def windows_due(stream: Stream, now: datetime, fetched_until: datetime | None, h
     return tuple(tile(start, now, stream.window))
 
 
-def plan(
+def plan(  # noqa: PLR0913 the ledger, the clock, and three facts by institution
     connection: duckdb.DuckDBPyConnection,
     accounts: Mapping[str, Sequence[Account]],
     zones: Mapping[str, str],
@@ -178,7 +178,7 @@ def plan(
     for institution_id, own in accounts.items():
         for account in own:
             connector = platforms()[account.platform]
-            for stream in filter(lambda stream, connector=connector: selected(connector, stream), connector.streams):
+            for stream in (stream for stream in connector.streams if selected(connector, stream)):
                 fetched_until = until.get((institution_id, account.platform, account.account_id, stream.name))
                 due = windows_due(stream, now, fetched_until if isinstance(fetched_until, datetime) else None, history[institution_id])
                 jobs.append(Job(connector, stream, account, zones[institution_id], due))
@@ -186,7 +186,13 @@ def plan(
 
 
 def fetch_all(  # noqa: PLR0913
-    jobs: Sequence[Job], incoming: Path, run_id: str, pseudonyms: Pseudonyms, clock: Clock, waiting_s: float, progress: Callable[[str], None]
+    jobs: Sequence[Job],
+    incoming: Path,
+    run_id: str,
+    pseudonyms: Pseudonyms,
+    clock: Clock,
+    waiting_s: float,
+    progress: Callable[[str], None],
 ) -> None:
     """Fetch every job at once, each into files of its own under `incoming/<run_id>/`. No database is open meanwhile.
 
@@ -198,7 +204,9 @@ def fetch_all(  # noqa: PLR0913
     hosts, budget = Hosts(), WaitingBudget(waiting_s)
     bugs: list[Exception] = []
     with ThreadPoolExecutor(THREADS, thread_name_prefix="tolok-fetch") as pool:
-        futures = {pool.submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, hosts, budget): job for number, job in enumerate(jobs)}
+        futures = {
+            pool.submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, hosts, budget): job for number, job in enumerate(jobs)
+        }
         for future in as_completed(futures):
             job = futures[future]
             if (bug := future.exception()) is not None:
@@ -289,10 +297,11 @@ def replay(connection: duckdb.DuckDBPyConnection, landing: Path, now: datetime) 
         platform, stream, _ = manifest.name.split("__")
         day, run_id = manifest.parts[-3], manifest.parts[-2]
         by_run[day, run_id, platform, stream].append(manifest)
-    return [
-        _merge(connection, platforms()[platform], platforms()[platform].stream(stream), sorted(by_run[day, run_id, platform, stream]), now)[0]
-        for day, run_id, platform, stream in sorted(by_run)
-    ]
+    landed = []
+    for day, run_id, platform, stream in sorted(by_run):
+        connector, manifests = platforms()[platform], sorted(by_run[day, run_id, platform, stream])
+        landed.append(_merge(connection, connector, connector.stream(stream), manifests, now)[0])
+    return landed
 
 
 def _merge(
@@ -342,7 +351,10 @@ def _decide(connection: duckdb.DuckDBPyConnection, table: Table, stream: Stream,
     is_snapshot = isinstance(stream.kind, Snapshot)
     at_path = "$." + (stream.kind.at if isinstance(stream.kind, Event | Daily) else "")
     manifests = pl.DataFrame(
-        [{name: one[name] for name in ("lines", "institution_id", "account_id", "zone", "run_id", "window_start", "window_end")} for one in told]
+        [
+            {name: one[name] for name in ("lines", "institution_id", "account_id", "zone", "run_id", "window_start", "window_end")}
+            for one in told
+        ]
     )
     day = "((observed_at - INTERVAL 12 HOUR) AT TIME ZONE zone)::DATE" if is_snapshot else "(happened_at AT TIME ZONE zone)::DATE"
     distance = "abs(epoch(observed_at) - epoch(((day + 1)::TIMESTAMP) AT TIME ZONE zone))" if is_snapshot else "-epoch(observed_at)"
@@ -425,13 +437,16 @@ def _enter(connection: duckdb.DuckDBPyConnection, stream: Stream, entry: dict[st
     ).fetchall()
     is_whole = isinstance(stream.kind, Snapshot)
     known = any(
-        complete and denied == entry["denied_fields"] and (is_last if is_whole else covers) for complete, is_last, _, _, denied, covers in found
+        complete and denied == entry["denied_fields"] and (is_last if is_whole else covers)
+        for complete, is_last, _, _, denied, covers in found
     )
     said = any((status, reason) == (entry["ledger_status"], entry["reason"]) for _, _, status, reason, _, _ in found)
     is_news = entry["rows_new"] + entry["rows_changed"] > 0 or not (known or (said and not entry["is_complete"]))
     if is_news:
         places = ", ".join(f"${name}" for name in FETCH.names)
-        connection.execute(f"INSERT INTO meta.fetch ({', '.join(FETCH.names)}) VALUES ({places})", {name: entry[name] for name in FETCH.names})
+        connection.execute(
+            f"INSERT INTO meta.fetch ({', '.join(FETCH.names)}) VALUES ({places})", {name: entry[name] for name in FETCH.names}
+        )
         mark(connection, FETCH.name, entry["institution_id"], entry["day"])
     return is_news
 

@@ -10,8 +10,9 @@ import hmac
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from connectors.text import flags, plain, redact
+from connectors.text import flags, named, plain, redact
 
 if TYPE_CHECKING:
     from connectors.secret import Secret
@@ -37,7 +38,7 @@ class Private:
         flags_from: other people's text: replaced by the member `flags` of the record, and dropped.
         mentions: where the ids or handles of those who are @mentioned stand; gives `flags.mentions_us`.
         author: where the id of the author stands; gives `flags.by_us` and `flags.by_staff`.
-        foreign_text_if: a field whose presence means that the text is somebody else's (a repost): then it is dropped.
+        is_foreign_text: says of a record of ours that its text is somebody else's (a repost): then the text is dropped.
     """
 
     keep: tuple[str, ...] = ()
@@ -83,12 +84,18 @@ def minimise(record: Record, private: Private, account: Account, pseudonyms: Pse
         for path in private.redact:
             _edit(record, path.split("."), None)
     for path in private.redact:
-        _edit(record, path.split("."), lambda text: redact(plain(str(text)), account.own_handles))
+        _edit(record, path.split("."), lambda text: redact(plain(str(text)), _own_handles(account)))
     for path in private.pseudonym:
         _edit(record, path.split("."), lambda person: _pseudonym(person, account, pseudonyms))
     if found is not None:
         record["flags"] = found
     return record
+
+
+def _own_handles(account: Account) -> set[str]:
+    """The institution's handles, also as they are written from another server: `cahaya`, `cahaya@server.example`."""
+    host = urlsplit(account.base_url).hostname
+    return {*account.own_handles, *(f"{handle}@{host}" for handle in account.own_handles)}
 
 
 def _pseudonym(person: object, account: Account, pseudonyms: Pseudonyms) -> object:
@@ -101,11 +108,10 @@ def _flags(record: Record, private: Private, account: Account) -> dict[str, bool
     if private.flags_from is None:
         return None
     text = plain(" ".join(str(value) for value in _values(record, private.flags_from.split(".")) if value))
-    found = flags(text, account.own_handles)
-    names = {str(value).lower() for path in private.mentions for value in _values(record, path.split("."))}
-    ours = {account.account_id, account.handle.lower()}
-    found["mentions_us"] = bool(names & ours) or (found.pop("names_us") and account.handle.lower() in text.lower())
-    found.pop("names_us", None)
+    found = flags(text, _own_handles(account))
+    # Where the platform lists who is meant, that decides: a text shows `@cahaya` for the namesake on another server too.
+    listed = {str(value).lower() for path in private.mentions for value in _values(record, path.split("."))}
+    found["mentions_us"] = not {account.account_id.lower(), account.handle.lower()}.isdisjoint(listed or named(text))
     author = next((str(value) for value in _values(record, private.author.split("."))), None) if private.author else None
     found["by_us"] = author is not None and author in account.own_ids
     found["by_staff"] = author is not None and author in account.staff_ids
@@ -136,7 +142,7 @@ def _edit(value: object, path: list[str], change: Callable[[object], object] | N
     elif change is None:
         del value[name]
     elif value[name] is not None:
-        value[name] = [change(item) for item in value[name]] if is_list else change(value[name])
+        value[name] = [change(item) for item in value[name]] if is_list and isinstance(value[name], list) else change(value[name])
 
 
 def _kept(record: Record, paths: tuple[str, ...]) -> Record:

@@ -18,11 +18,16 @@ GIVEAWAY_TAGS = 3
 
 _WORD = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*", re.UNICODE)
 _URL = re.compile(r"https?://\S+|\bwww\.\S+", re.IGNORECASE)
-_HANDLE = re.compile(r"(?<![\w/@.])@([A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*)(?:@[A-Za-z0-9.-]+\.[A-Za-z]{2,})?")
-_PROFILE_URL = re.compile(r"https?://(?:www\.)?(?:twitter|x)\.com/(?!i/)[A-Za-z0-9_]+[^\s]*|https?://[^\s/]+/@[^\s]+", re.IGNORECASE)
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+# Also after a full stop (".@siti", X's way to answer in public) and a slash; both @ of Unicode; `@siti@server.example` is one.
+_HANDLE = re.compile(r"(?<!\w)[@＠]+([A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*(?:@[A-Za-z0-9.-]+\.[A-Za-z]{2,})?)")
+_PROFILE_URL = re.compile(
+    r"(?:https?://)?\b(?:\w+\.)?(?:(?:twitter|x|instagram|facebook|fb|threads)\.(?:com|net)/(?!i/)|(?:t|wa)\.me/|linkedin\.com/in/)@?[\w.]+\S*"
+    r"|(?:https?://)?(?<![\w.-])[\w-]+(?:\.[\w-]+)+(?::\d+)?/(?:\S{0,200}/)?@\S+",
+    re.IGNORECASE,
+)
+_EMAIL = re.compile(r"(?<![\w.+@＠-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 # Indonesian mobile and fixed numbers, account numbers and NIK (16 digits): nine digits or more, with the usual separators.
-_LONG_NUMBER = re.compile(r"(?<!\w)\+?\d(?:[ .()-]?\d){8,}(?!\w)")
+_LONG_NUMBER = re.compile(r"(?<!\d)\+?\d(?:[ \u00a0.()/\u2010-\u2015-]{0,3}\d){8,}(?!\d)")
 _BLOCKS = frozenset({"p", "br", "div", "li"})
 
 
@@ -58,13 +63,18 @@ def redact(text: str, own_handles: Collection[str]) -> str:
     >>> redact("Terima kasih @siti, tulis ke @cahaya atau 0812-3456-7890", {"cahaya"})
     'Terima kasih @…, tulis ke @cahaya atau …'
     """
-    text = _EMAIL.sub("…", _PROFILE_URL.sub("…", _without_full_handles(text, own_handles)))
-    return _LONG_NUMBER.sub("…", text)
-
-
-def _without_full_handles(text: str, own_handles: Collection[str]) -> str:
     own = {handle.lower() for handle in own_handles}
-    return _HANDLE.sub(lambda found: found.group(0) if found.group(1).lower() in own else "@…", text)
+    text = _HANDLE.sub(lambda found: found.group(0) if found.group(1).lower() in own else "@…", _PROFILE_URL.sub("…", text))
+    return _LONG_NUMBER.sub("…", _EMAIL.sub("…", text))
+
+
+def named(text: str) -> set[str]:
+    """The handles that a text names, in lower case; those of another server with it (`siti@server.example`).
+
+    >>> sorted(named("Halo @Siti dan .@budi@server.example"))
+    ['budi@server.example', 'siti']
+    """
+    return {found.group(1).lower() for found in _HANDLE.finditer(_URL.sub(" ", text))}
 
 
 def is_emoji_only(text: str) -> bool:
@@ -80,19 +90,14 @@ def is_spam(text: str) -> bool:
 
 
 def flags(text: str, own_handles: Collection[str]) -> dict[str, bool | int]:
-    """What is kept of a text: `question, emoji_only, word_count, spam, spam_rule, giveaway, names_us`.
-
-    Handles and links are no words.
-    """
+    """What is kept of a text: `question, emoji_only, word_count, spam, spam_rule, giveaway`. Handles and links are no words."""
     own = {handle.lower() for handle in own_handles}
-    named = [found.group(1).lower() for found in _HANDLE.finditer(text)]
     bare = _HANDLE.sub(" ", _URL.sub(" ", text))
     return {
-        "names_us": any(handle in own for handle in named),
         "question": "?" in bare,
         "emoji_only": is_emoji_only(bare.strip()),
         "word_count": len(_WORD.findall(bare)),
         "spam": is_spam(text),
         "spam_rule": SPAM_RULE_VERSION,
-        "giveaway": GIVEAWAY.search(text) is not None or len({handle for handle in named if handle not in own}) >= GIVEAWAY_TAGS,
+        "giveaway": GIVEAWAY.search(text) is not None or len(named(text) - own) >= GIVEAWAY_TAGS,
     }

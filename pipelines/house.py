@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from connectors.clock import Clock, SystemClock
+from connectors.clock import Clock, InjectedClock, SystemClock
 from connectors.privacy import Pseudonyms
 from connectors.registry import platforms
 from connectors.secret import Secret
@@ -49,8 +49,10 @@ class House:
 
     @staticmethod
     def from_environment() -> House:
-        """The house that TOLOK_HOME names, `var/` without it."""
-        return House(Path(os.environ.get("TOLOK_HOME", DEFAULT_HOME)).resolve())
+        """The house that TOLOK_HOME names, `var/` without it. TOLOK_NOW (ISO 8601) stops its clock: for the demo, whose platforms live in the past."""
+        pinned = os.environ.get("TOLOK_NOW")
+        clock = InjectedClock(datetime.fromisoformat(pinned)) if pinned else SystemClock()
+        return House(Path(os.environ.get("TOLOK_HOME", DEFAULT_HOME)).resolve(), clock=clock)
 
     @property
     def institutions_path(self) -> Path:

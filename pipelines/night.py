@@ -17,6 +17,7 @@ from assets.goals import tables as goal_tables
 from assets.raw import Gap, Landed
 from pipelines import engine
 from pipelines.reference import write_reference
+from pipelines.stamps import unapproved
 from pipelines.tables import Column, Table, key
 from pipelines.warehouse import ensure
 
@@ -154,4 +155,11 @@ def open_gaps(connection: duckdb.DuckDBPyConnection, institution_ids: Iterable[s
     return [tuple(str(value) for value in row) for row in found]
 
 
-__all__ = ["RUN", "Arrival", "all_transforms", "begin_run", "derive", "end_run", "everything", "fetch_and_land", "only", "open_gaps"]
+def refused(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table], institution_ids: Iterable[str]) -> dict[str, list[str]]:
+    """The institutions that cannot be published as they stand, with the tables that are not approved."""
+    audited = list(tables)
+    found = {key_: sorted({stamp.table_name for stamp in unapproved(connection, audited, key_)}) for key_ in institution_ids}
+    return {key_: names for key_, names in found.items() if names}
+
+
+__all__ = ["RUN", "Arrival", "all_transforms", "begin_run", "derive", "end_run", "everything", "fetch_and_land", "only", "open_gaps", "refused"]

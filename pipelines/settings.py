@@ -51,7 +51,9 @@ class AccountSettings(_Strict):
     handle: str = Field(min_length=1, description="The account's handle, without @")
     private_metrics: bool = Field(default=False, description="True when the token is the account's own and may read its link clicks (X)")
     token: str | None = Field(
-        default=None, pattern=r"^[A-Z][A-Z0-9_]+$", description="Name of the environment variable that holds the token, if not the usual one"
+        default=None,
+        pattern=r"^[A-Z][A-Z0-9_]+$",
+        description="Name of the environment variable that holds the token, if not the usual one",
     )
 
     @field_validator("handle")
@@ -106,6 +108,8 @@ class TargetSettings(_Strict):
 
 
 class Competitor(_Strict):
+    """An institution whose public talk is counted beside ours."""
+
     name: str
     keywords: tuple[str, ...] = ()
 
@@ -177,7 +181,9 @@ class Institution(_Strict):
                 found.append(f"goals.{goal}: there is no such goal; there are: {', '.join(known_goals)}")
             found += [f"goals.{goal}.accounts: {ref} is not among the accounts" for ref in chosen.accounts if ref not in refs]
             found += [
-                f"goals.{goal}: the indicator {name!r} is not known" for name in (*chosen.weights, *chosen.disabled) if name not in known_indicators
+                f"goals.{goal}: the indicator {name!r} is not known"
+                for name in (*chosen.weights, *chosen.disabled)
+                if name not in known_indicators
             ]
         seen: set[tuple[str, str, str, date]] = set()
         for at, target in enumerate(self.targets):

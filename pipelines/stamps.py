@@ -58,7 +58,9 @@ def current(connection: duckdb.DuckDBPyConnection, table: Table, institution_id:
         [institution_id],
     ).fetchall()
     schema = _schema_hash(connection, table)
-    return [Stamp(table.name, institution_id, month, schema, int(rows), str(content)) for month, rows, content in found or [(EARLIEST, 0, "0")]]
+    return [
+        Stamp(table.name, institution_id, month, schema, int(rows), str(content)) for month, rows, content in found or [(EARLIEST, 0, "0")]
+    ]
 
 
 def _schema_hash(connection: duckdb.DuckDBPyConnection, table: Table) -> str:

@@ -128,7 +128,9 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.commit()
 
 
-def first(connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> tuple[Any, ...] | None:
+def first(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] | Mapping[str, object] = ()
+) -> tuple[Any, ...] | None:
     """The first row of an answer, read to its end: DuckDB 2 refuses other work on a connection whose result is unfinished."""
     found = connection.execute(query, parameters).fetchall()
     return found[0] if found else None
@@ -179,12 +181,14 @@ def read(
     if since is not None and table.day is not None:
         query += f" AND {table.day} >= ?"
         parameters.append(since)
-    frame = connection.sql(query, params=parameters).pl()
+    frame: pl.DataFrame = connection.sql(query, params=parameters).pl()
     times = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
     return frame.lazy().with_columns(pl.col(times).dt.convert_time_zone("UTC"))
 
 
-def replace(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str, rows: pl.DataFrame, *, since: date | None = None) -> Written:
+def replace(
+    connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str, rows: pl.DataFrame, *, since: date | None = None
+) -> Written:
     """Make `rows` the institution's rows from the day `since` on (None: all its rows), and mark what that changed.
 
     Rows that are as they were are not written again. To be called inside a transaction.
@@ -201,10 +205,12 @@ def replace(connection: duckdb.DuckDBPyConnection, table: Table, institution_id:
     day = f"min({table.day})" if table.day else f"CASE WHEN count(*) > 0 THEN DATE '{EARLIEST}' END"
     keys = ", ".join(table.key)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE gone AS SELECT {content} FROM {table.name} WHERE {scope} EXCEPT ALL SELECT {content} FROM incoming", parameters
+        f"CREATE OR REPLACE TEMP TABLE gone AS SELECT {content} FROM {table.name} WHERE {scope} EXCEPT ALL SELECT {content} FROM incoming",
+        parameters,
     )
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE come AS SELECT {content} FROM incoming EXCEPT ALL SELECT {content} FROM {table.name} WHERE {scope}", parameters
+        f"CREATE OR REPLACE TEMP TABLE come AS SELECT {content} FROM incoming EXCEPT ALL SELECT {content} FROM {table.name} WHERE {scope}",
+        parameters,
     )
     found = first(
         connection,
@@ -225,7 +231,9 @@ def mark(connection: duckdb.DuckDBPyConnection, table_name: str, institution_id:
     connection.execute("INSERT INTO meta.change SELECT nextval('meta.change_ids'), ?, ?, ?", [table_name, institution_id, changed_from])
 
 
-def due(connection: duckdb.DuckDBPyConnection, table: Table, inputs: Iterable[str], institution_id: str, version: int) -> tuple[date | None, int]:
+def due(
+    connection: duckdb.DuckDBPyConnection, table: Table, inputs: Iterable[str], institution_id: str, version: int
+) -> tuple[date | None, int]:
     """The earliest day on which an input changed since the table was last made (None: nothing new), and the last change there is."""
     consumed = first(
         connection, "SELECT change_id, version FROM meta.consumed WHERE table_name = ? AND institution_id = ?", [table.name, institution_id]
@@ -256,7 +264,9 @@ def count(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: s
     return int(found[0]) if found else 0
 
 
-def rows(connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[dict[str, object]]:
+def rows(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] | Mapping[str, object] = ()
+) -> list[dict[str, object]]:
     """The answer to a query as dictionaries; for ledgers and messages, not for data."""
     result = connection.execute(query, parameters)
     names = [described[0] for described in result.description or ()]

@@ -22,6 +22,9 @@ Message = MutableMapping[str, Any]
 App = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
 ENDLESS: Final = "endless"
+# No post of the simulated world has an id below the one or above the other: invented pages count on from them.
+OLDEST_ID: Final = 10_000_000
+NEWEST_ID: Final = 9_000_000_000_000_000_000
 PAGING: Final = ("pagination_token", "next_token", "max_id", "min_id", "since_id")
 
 
@@ -220,8 +223,8 @@ async def _endless(app: App, request: Request) -> Response:
         body.setdefault("meta", {})["next_token"] = f"7140{ENDLESS}1"
         return _rewritten(answer, body)
     answer = await whole(app, request)
-    older = request.url.remove_query_params(list(PAGING)).include_query_params(max_id=10_000_000 - step)
-    newer = request.url.remove_query_params(list(PAGING)).include_query_params(min_id=9_000_000_000_000_000_000 + step + 1)
+    older = request.url.remove_query_params(list(PAGING)).include_query_params(max_id=OLDEST_ID - step)
+    newer = request.url.remove_query_params(list(PAGING)).include_query_params(min_id=NEWEST_ID + step + 1)
     link = f'<{older}>; rel="next", <{newer}>; rel="prev"'
     return _rewritten(answer, [] if step else json.loads(bytes(answer.body)), link)
 
@@ -232,8 +235,8 @@ def _endless_step(request: Request) -> int:
     token = parameters.get("pagination_token") or parameters.get("next_token") or ""
     if ENDLESS in token:
         return int(token.rpartition(ENDLESS)[2])
-    if parameters.get("max_id", "").isdecimal() and int(parameters["max_id"]) <= 10_000_000:
-        return 10_000_001 - int(parameters["max_id"])
-    if parameters.get("min_id", "").isdecimal() and int(parameters["min_id"]) >= 9_000_000_000_000_000_000:
-        return int(parameters["min_id"]) - 9_000_000_000_000_000_000
+    if parameters.get("max_id", "").isdecimal() and int(parameters["max_id"]) <= OLDEST_ID:
+        return OLDEST_ID + 1 - int(parameters["max_id"])
+    if parameters.get("min_id", "").isdecimal() and int(parameters["min_id"]) >= NEWEST_ID:
+        return int(parameters["min_id"]) - NEWEST_ID
     return 0

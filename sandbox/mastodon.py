@@ -217,7 +217,9 @@ def person_json(person: Person) -> Json:
     return entity | {"url": person_url(person), "uri": person_url(person)}
 
 
-def account_json(identity: str, username: str, acct: str, name: str, note: str, avatar: str, counts: tuple[int, int, int]) -> Json:
+def account_json(  # noqa: PLR0913 the fields in which accounts differ
+    identity: str, username: str, acct: str, name: str, note: str, avatar: str, counts: tuple[int, int, int]
+) -> Json:
     """Return an account entity; counts are followers, following, statuses."""
     header = f"{HOME}/header.png"
     return {

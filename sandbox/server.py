@@ -26,6 +26,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox import faults, mastodon, x
@@ -112,7 +113,7 @@ class Door:
         self._platforms: faults.App = Starlette(routes=platforms)
         self._control: faults.App = Starlette(routes=self.desk.routes())
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http" or scope["path"].startswith("/_sandbox"):
             await self._control(scope, receive, send)
@@ -129,7 +130,7 @@ class Door:
             return await faults.spoil(fault, self._known_only, request)
         return await faults.whole(self._known_only, request)
 
-    async def _known_only(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _known_only(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let those with the platform's token pass."""
         request = Request(scope, receive)
         platform = faults.platform_of(request.url.path)
@@ -222,7 +223,7 @@ class Running:
             if pipe:
                 pipe.close()
 
-    def _ask(self, method: str, path: str, body: object = None) -> Any:
+    def _ask(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 JSON, of which each caller knows the kind
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=10)
         try:
             connection.request(method, path, json.dumps(body).encode() if body is not None else None)
@@ -243,10 +244,10 @@ class Running:
         self.stop()
 
 
-def start(seed: int = 7) -> Running:
-    """Start the sandbox in a second process on a free port and wait until it listens; it ends with the process that started it."""
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--seed", str(seed), "--follow-stdin"]
-    process = subprocess.Popen(
+def start(seed: int = 7, port: int = 0) -> Running:
+    """Start the sandbox in a second process (on a free port, unless one is named) and wait until it listens; it ends with its parent."""
+    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--seed", str(seed), "--follow-stdin"]
+    process = subprocess.Popen(  # noqa: S603 this interpreter and this package; nothing comes from outside
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True, cwd=Path(__file__).parents[1]
     )
     line = process.stdout.readline() if process.stdout else ""

@@ -571,7 +571,7 @@ class Reckoning:
     def _why_no_change(self, start: str, end: str) -> str:
         return worst(status for status in (start, end) if status != "ok")
 
-    def _stock(
+    def _stock(  # noqa: PLR0913 the columns of a stock
         self, value: float | None, status: str, numerator: int | None, denominator: int | None, used: int, scope: Scope, period: Period
     ) -> Expected:
         coverage = used / len(scope.accounts)

@@ -301,7 +301,7 @@ class World:
 
     def chance(self, *parts: object) -> random.Random:
         """Return the generator that belongs to one thing."""
-        return random.Random(number_of(self.seed, *parts))
+        return random.Random(number_of(self.seed, *parts))  # noqa: S311 the same chances each time are the point
 
     def _count(self, rate: float, *parts: object) -> int:
         """Return a whole number whose mean is `rate`, spread between none and twice as many."""
@@ -360,7 +360,9 @@ class World:
             return str(((ts * 1000 - 1_288_834_974_657) << 22) | (number_of(self.seed, "id", key) & 0x3FFFFF))
         return str((ts * 1000 << 16) | (number_of(self.seed, "id", key) & 0xFFFF))
 
-    def _write(self, key: str, platform: Platform, author_id: str, kind: Kind, ts: int, text: str, **more: object) -> Post:
+    def _write(  # noqa: PLR0913 what every post has
+        self, key: str, platform: Platform, author_id: str, kind: Kind, ts: int, text: str, **more: object
+    ) -> Post:
         """Make a post known to the world; mentions and hashtags are read from its text, which is how the platforms do it."""
         identity = self._post_id(platform, key, ts)
         tokens = list(TOKEN_PATTERN.finditer(text))
@@ -612,7 +614,9 @@ class World:
         template = text or chance.choice(words.MENTIONS)
         return self._item(key, account, person, "mention", ts, template.format(account=account.handle, phone=person.phone))
 
-    def _item(self, key: str, account: Account, person: Person, kind: Kind, ts: int, text: str, **more: object) -> Post:
+    def _item(  # noqa: PLR0913 what every item has
+        self, key: str, account: Account, person: Person, kind: Kind, ts: int, text: str, **more: object
+    ) -> Post:
         sizes = Sizes(like=number_of(key) % 7, impression=number_of(key) % 300)
         return self._write(key, account.platform, person.id_on(account.platform), kind, ts, text, sizes=sizes, **more)
 

@@ -428,7 +428,9 @@ def _user_metrics(dialect: Dialect, followers: int, following: int, posts: int) 
     return counts | {dialect.posts: posts, "like_count": posts // 3, "media_count": posts // 4}
 
 
-def _profile(identity: str, name: str, username: str, description: str, image: str, metrics: Json) -> Json:
+def _profile(  # noqa: PLR0913 the fields in which profiles differ
+    identity: str, name: str, username: str, description: str, image: str, metrics: Json
+) -> Json:
     return {
         "id": identity,
         "name": name,

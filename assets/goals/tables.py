@@ -96,11 +96,14 @@ def wide(goal: Goal, choices: pl.LazyFrame, **families: pl.LazyFrame) -> pl.Lazy
         run_id=pl.lit(""),
     )
     have = {expression.meta.output_name() for expression in picked}
+    have |= {*WIDE_KEY, "period_end", "is_provisional", "is_complete_period", "as_of", "run_id"}
     missing = [
-        (_status_without_row(indicators()[column.name.removesuffix("_status")]) if column.name.endswith("_status") else pl.lit(None, table.polars_schema[column.name])).alias(column.name)
+        _status_without_row(indicators()[column.name.removesuffix("_status")]).alias(column.name)
+        if column.name.endswith("_status")
+        else pl.lit(None, table.polars_schema[column.name]).alias(column.name)
         for column in table.columns
-        if column.name not in have and column.name not in {*WIDE_KEY, "period_end", "is_provisional", "is_complete_period", "as_of", "run_id"}
-    ]  # fmt: skip
+        if column.name not in have
+    ]
     statuses = [pl.col(f"{key_}_status").fill_null(_status_without_row(entry)) for key_, entry in computed.items()]
     return rows.with_columns(*missing).with_columns(*statuses).select(table.names)
 
@@ -133,9 +136,15 @@ SCORECARD = Table(
         Column("target", "DOUBLE", "The value aimed at in this period, weighted by days where it changed; NULL = no target"),
         Column("target_type", "VARCHAR", "absolute, growth or benchmark; NULL = no target"),
         key("direction", "VARCHAR", "higher, lower, range or none is better"),
-        Column("attainment", "DOUBLE", "Value over target, or target over value where lower is better; 1 = reached; NULL = cannot be judged"),
+        Column(
+            "attainment", "DOUBLE", "Value over target, or target over value where lower is better; 1 = reached; NULL = cannot be judged"
+        ),
         Column("previous_value", "DOUBLE", "Value of the period before; NULL = none"),
-        Column("change_abs", "DOUBLE", "Value less the previous, for rates in the rate's own unit (0.01 = one percentage point); NULL = no pair"),
+        Column(
+            "change_abs",
+            "DOUBLE",
+            "Value less the previous, for rates in the rate's own unit (0.01 = one percentage point); NULL = no pair",
+        ),
         Column("change_pct", "DOUBLE", "The same over the previous value, as a fraction; NULL = no pair, previous 0, or a rate"),
         key("trend", "VARCHAR", "up, down or flat over the last 12 periods (Theil-Sen, 95 %), insufficient_history or definition_break"),
         Column("benchmark", "DOUBLE", "Median of the institution's own last 12 complete periods; NULL = fewer than 4"),
@@ -163,7 +172,10 @@ def scorecard(
     """Every indicator of every goal that the institution pursues, in every period: also those that have no value, with the reason."""
     listed = _listed(choices, goal_indicators, definitions)
     values = _all_values(families).filter(
-        (pl.col("level") == "institution") & (pl.col("dimension") == ALL) & (pl.col("scope") == ALL) & pl.col("period_type").is_in(SCORE_PERIODS)
+        (pl.col("level") == "institution")
+        & (pl.col("dimension") == ALL)
+        & (pl.col("scope") == ALL)
+        & pl.col("period_type").is_in(SCORE_PERIODS)
     )
     periods = values.group_by(["institution_id", "population_id", "period_type", "period_start"]).agg(
         pl.col("period_end").first(), pl.col("is_complete_period").first(), pl.col("as_of").max()
@@ -188,7 +200,15 @@ def scorecard(
 
 def _listed(choices: pl.LazyFrame, goal_indicators: pl.LazyFrame, definitions: pl.LazyFrame) -> pl.LazyFrame:
     defined = definitions.select(
-        "institution_id", "indicator_key", "unit", "direction", "amec_level", "additivity", "scale_min", "alias_of", definition_version="version"
+        "institution_id",
+        "indicator_key",
+        "unit",
+        "direction",
+        "amec_level",
+        "additivity",
+        "scale_min",
+        "alias_of",
+        definition_version="version",
     )
     return (
         choices.join(goal_indicators.drop("weight"), on=["institution_id", "goal_key"])
@@ -215,7 +235,9 @@ def _with_past(rows: pl.LazyFrame) -> pl.LazyFrame:
         points=pl.struct("step", "past_value").filter(pl.col("past_value").is_not_null() & (pl.col("step") < TREND_PERIODS)),
     ).with_columns(trend=pl.col("points").map_elements(_trend, return_dtype=pl.String)).drop("points")  # fmt: skip
     return rows.join(history, on=[*SERIES, "period_start"], how="left").with_columns(
-        trend=pl.when("is_complete_period").then(pl.col("trend").fill_null("insufficient_history")).otherwise(pl.lit("insufficient_history"))
+        trend=pl.when("is_complete_period")
+        .then(pl.col("trend").fill_null("insufficient_history"))
+        .otherwise(pl.lit("insufficient_history"))
     )
 
 
@@ -301,6 +323,7 @@ def _judged(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 @cache
 def goal_tables() -> dict[str, Table]:
+    """The goals' tables by the goal's key."""
     return {key_: goal_table(goal) for key_, goal in goals().items()}
 
 
@@ -311,7 +334,10 @@ def transforms() -> tuple[Transform, ...]:
     choices, definitions = Input("choices", GOAL_CHOICE), Input("definitions", INDICATOR)
     by_institution = ("institution_id",)
     return (
-        *(Transform(goal_table(goal), (*families, choices, definitions), partial(_wide, goal.key), by_institution) for goal in goals().values()),
+        *(
+            Transform(goal_table(goal), (*families, choices, definitions), partial(_wide, goal.key), by_institution)
+            for goal in goals().values()
+        ),
         Transform(
             SCORECARD,
             (*families, choices, Input("goal_indicators", GOAL_INDICATOR), definitions, Input("targets", TARGET)),
@@ -326,5 +352,3 @@ def _wide(goal_key: str, definitions: pl.LazyFrame, **inputs: pl.LazyFrame) -> p
     """The definitions are an input so that a change of them makes the table anew; their content is the registry's."""
     del definitions
     return wide(goals()[goal_key], **inputs)
-
-

@@ -9,7 +9,7 @@ from functools import cache, partial
 
 import polars as pl
 
-from assets.indicators import formulas, measures
+from assets.indicators import formulas, leaderboard, measures
 from assets.indicators.registry import Indicator, indicators
 from assets.indicators.values import ALL, values_table
 from assets.reference import ACCOUNT, AVAILABILITY, GOAL_POPULATION, INDICATOR, LOCAL_DAY, STREAM
@@ -33,6 +33,7 @@ SETTLE_DAYS = 8
 
 @cache
 def family_tables() -> dict[str, Table]:
+    """The families' long tables by the family's name."""
     return {family: values_table(family, description) for family, description in FAMILIES.items()}
 
 
@@ -52,6 +53,8 @@ def family_values(  # noqa: PLR0913 each is a table
     definitions: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """One row per indicator of the family, series, period: each computed by the method that the registry names."""
+    # Rows of days that did not change since keep the as-of day of the night that wrote them; the last one holds for all.
+    days = days.with_columns(pl.col("as_of_day").max().over("institution_id"))
     restates = streams.filter(pl.col("stream") == "mentions").group_by("institution_id").agg(pl.col("restates_days").max())
     parts: dict[str, pl.LazyFrame] = {}
     for entry in computed_in(family):
@@ -98,8 +101,10 @@ def transforms() -> tuple[Transform, ...]:
     return (
         Transform(
             measures.DAY_MEASURES,
-            (Input("post_days", things.POST_DAYS), posts, comments, Input("mentions", things.MENTIONS), account_days, coverage)
-            + (accounts, populations, availability, streams),
+            (
+                *(Input("post_days", things.POST_DAYS), posts, comments, Input("mentions", things.MENTIONS), account_days, coverage),
+                *(accounts, populations, availability, streams),
+            ),
             measures.day_measures,
             by_institution,
             # Whether a day's posts were listed can be known until they are no longer asked for.
@@ -125,4 +130,5 @@ def transforms() -> tuple[Transform, ...]:
             )
             for family, table in family_tables().items()
         ),
+        leaderboard.TRANSFORM,
     )

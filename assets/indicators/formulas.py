@@ -20,7 +20,19 @@ INDEX_MIN_WEEKS = 4
 BY = list(SERIES)
 EVENT_MEASURES = ("comments_audience", "posts", "mentions", "conversation_items")
 # What the formulas hand on; the package adds names, units and versions.
-RESULT = (*SERIES, *PERIOD, "indicator_key", "value", "status", "numerator", "denominator", "n", "coverage", "is_provisional", "is_complete_period")
+RESULT = (
+    *SERIES,
+    *PERIOD,
+    "indicator_key",
+    "value",
+    "status",
+    "numerator",
+    "denominator",
+    "n",
+    "coverage",
+    "is_provisional",
+    "is_complete_period",
+)
 
 OK = RANK["ok"]
 NOT_APPLICABLE = RANK["not_applicable"]
@@ -28,9 +40,12 @@ NOT_APPLICABLE = RANK["not_applicable"]
 
 def _coarser(accounts: pl.LazyFrame, aggregates: list[pl.Expr], more: Iterable[str] = ()) -> pl.LazyFrame:
     """The rows of accounts, and the same added up for platforms and the institution. Every aggregate adds or picks."""
-    names = [name for name in (*BY, *PERIOD, *more)]
+    names = [*BY, *PERIOD, *more]
     parts = [accounts]
-    for level, keep in (("platform", ("institution_id", "population_id", "platform")), ("institution", ("institution_id", "population_id"))):
+    for level, keep in (
+        ("platform", ("institution_id", "population_id", "platform")),
+        ("institution", ("institution_id", "population_id")),
+    ):
         parts.append(
             accounts.group_by([*keep, *PERIOD, *more])
             .agg(aggregates)
@@ -62,7 +77,9 @@ def activity(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -
         platforms = _activity_windows(measures, days.filter(pl.col("level") == "platform"))
         institution = _activity_levels(platforms).filter(pl.col("level") == "institution")
         columns = [*BY, *PERIOD, "value"]
-        distinct = pl.concat([result.filter(pl.col("level") == "account").select(columns), platforms.select(columns), institution.select(columns)])
+        distinct = pl.concat(
+            [result.filter(pl.col("level") == "account").select(columns), platforms.select(columns), institution.select(columns)]
+        )
         result = result.drop("value").join(distinct, on=[*BY, *PERIOD], how="left")
     young = restates if set(measures) & set(EVENT_MEASURES) else restates.with_columns(restates_days=pl.lit(0))
     return _finished_count(indicator, result, young)
@@ -90,11 +107,18 @@ def _activity_windows(measures: Iterable[str], days: pl.LazyFrame) -> pl.LazyFra
         ],
     ).filter("is_started")
     given = [pl.when(pl.col(f"{name}_rank") != NOT_APPLICABLE).then(pl.col(f"{name}_rank")) for name in measures]
-    is_whole = pl.all_horizontal((pl.col(f"{name}_rank") == OK) | (pl.col(f"{name}_rank") == NOT_APPLICABLE) for name in measures) & ~pl.col("is_lacking")
+    is_whole = pl.all_horizontal(
+        (pl.col(f"{name}_rank") == OK) | (pl.col(f"{name}_rank") == NOT_APPLICABLE) for name in measures
+    ) & ~pl.col("is_lacking")
     worst = pl.min_horizontal(pl.when(rank_ > OK).then(rank_) for rank_ in given)
     return found.with_columns(
         value=pl.when(is_whole).then(pl.sum_horizontal(measures, ignore_nulls=True)),
-        rank=pl.when("is_lacking").then(pl.lit(NOT_APPLICABLE, pl.Int8)).when(is_whole).then(pl.lit(OK, pl.Int8)).otherwise(worst).cast(pl.Int8),
+        rank=pl.when("is_lacking")
+        .then(pl.lit(NOT_APPLICABLE, pl.Int8))
+        .when(is_whole)
+        .then(pl.lit(OK, pl.Int8))
+        .otherwise(worst)
+        .cast(pl.Int8),
         expected=pl.when(~pl.col("is_lacking")).then(expected_days()),
         known_days=pl.when(~pl.col("is_lacking")).then(pl.col("known_days")),
     ).select(*BY, *PERIOD, "value", "rank", "expected", "known_days", "as_of_day")
@@ -126,7 +150,9 @@ def _finished_count(indicator: Indicator, result: pl.LazyFrame, restates: pl.Laz
             pl.lit(None, pl.Int64).alias("denominator"),
             pl.col("known_days").cast(pl.Int64).alias("n"),
             (pl.col("known_days") / pl.col("expected")).alias("coverage"),
-            (~pl.col("is_complete_period") | (_is_within(pl.col("restates_days")) & (pl.col("rank") != NOT_APPLICABLE))).alias("is_provisional"),
+            (~pl.col("is_complete_period") | (_is_within(pl.col("restates_days")) & (pl.col("rank") != NOT_APPLICABLE))).alias(
+                "is_provisional"
+            ),
             "is_complete_period",
         )
     )
@@ -162,11 +188,20 @@ def audience(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -
     )
     levels = _coarser(
         accounts_level,
-        [_add("numerator"), _add("denominator"), pl.col("used").sum(), pl.col("listed").sum(), pl.col("rank").min(), pl.col("as_of_day").max()],
+        [
+            _add("numerator"),
+            _add("denominator"),
+            pl.col("used").sum(),
+            pl.col("listed").sum(),
+            pl.col("rank").min(),
+            pl.col("as_of_day").max(),
+        ],
     )
     is_rate = method == "growth_rate"
     is_zero = pl.lit(value=is_rate) & (pl.col("denominator") == 0)
-    status = pl.when(pl.col("rank") != OK).then(status_of(pl.col("rank"))).when(is_zero).then(pl.lit("zero_denominator")).otherwise(pl.lit("ok"))
+    status = (
+        pl.when(pl.col("rank") != OK).then(status_of(pl.col("rank"))).when(is_zero).then(pl.lit("zero_denominator")).otherwise(pl.lit("ok"))
+    )
     share = pl.col("numerator") / pl.col("denominator") if is_rate else pl.col("numerator").cast(pl.Float64)
     return levels.with_columns(status=status, is_complete_period=pl.col("period_end") <= pl.col("as_of_day")).select(
         *BY,
@@ -183,7 +218,7 @@ def audience(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -
     )
 
 
-def cohort(
+def cohort(  # noqa: PLR0913 each is a table
     indicator: Indicator,
     days: pl.LazyFrame,
     post_measures: pl.LazyFrame,
@@ -203,7 +238,9 @@ def cohort(
     parts = [name for name in compute.numerator if name in COHORT_MEASURES]
     needed = {*parts, compute.denominator}
     has = _given(availability, needed)
-    belonging = post_population(posts_, populations).filter((pl.col("post_id") == pl.col("root_id")) & pl.col("post_type").is_in(COUNTED_TYPES))
+    belonging = post_population(posts_, populations).filter(
+        (pl.col("post_id") == pl.col("root_id")) & pl.col("post_type").is_in(COUNTED_TYPES)
+    )
     rated = belonging.select(*ACCOUNT_KEY, "population_id", "post_id").join(post_measures, on=[*ACCOUNT_KEY, "post_id"]).join(
         has, on=["institution_id", "platform"], how="left"
     )  # fmt: skip
@@ -268,7 +305,9 @@ def _finished_ratio(indicator: Indicator, levels: pl.LazyFrame) -> pl.LazyFrame:
     if indicator.min_support is not None:
         status = status.when(pl.col("denominator") < indicator.min_support).then(pl.lit("below_min_n"))
     is_there = pl.col("is_given") & (pl.col("used") > 0)
-    return levels.with_columns(status=status.otherwise(pl.lit("ok")), is_complete_period=pl.col("period_end") <= pl.col("as_of_day")).select(
+    return levels.with_columns(
+        status=status.otherwise(pl.lit("ok")), is_complete_period=pl.col("period_end") <= pl.col("as_of_day")
+    ).select(
         *BY,
         *PERIOD,
         pl.lit(indicator.key).alias("indicator_key"),

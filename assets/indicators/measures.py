@@ -100,9 +100,11 @@ def post_population(posts_: pl.LazyFrame, populations: pl.LazyFrame) -> pl.LazyF
     )
     by_word = pl.col("text").str.to_lowercase().str.contains(pl.col("keywords"), literal=True)
     columns = [*WHO, "population_id", "post_id"]
-    belonging = pl.concat(
-        [pairs.filter(by_rule).select(columns), pairs.explode("keywords").filter(by_word).select(columns)]
-    ).unique().rename({"post_id": "root_id"})
+    belonging = (
+        pl.concat([pairs.filter(by_rule).select(columns), pairs.explode("keywords").filter(by_word).select(columns)])
+        .unique()
+        .rename({"post_id": "root_id"})
+    )
     return posts_.join(belonging, on=[*WHO, "root_id"]).select(*WHO, "population_id", "post_id", "root_id", "post_type", "day")
 
 
@@ -130,7 +132,9 @@ def day_measures(  # noqa: PLR0913 each is a table
         *(pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in COUNTER_MEASURES), moved_posts=pl.len()
     )  # fmt: skip
     published = (
-        belonging.filter((pl.col("post_id") == pl.col("root_id")) & pl.col("post_type").is_in(COUNTED_TYPES)).group_by(by).agg(posts=pl.len().cast(pl.Int64))
+        belonging.filter((pl.col("post_id") == pl.col("root_id")) & pl.col("post_type").is_in(COUNTED_TYPES))
+        .group_by(by)
+        .agg(posts=pl.len().cast(pl.Int64))
     )
     items = _counted_items(comments, mentions, belonging, populations)
     commented = items.filter("is_comment").group_by(by).agg(comments_audience=pl.col("item_id").n_unique().cast(pl.Int64))
@@ -210,7 +214,9 @@ def _with_stream_states(frame: pl.LazyFrame, coverage: pl.LazyFrame, streams: pl
     early = pl.lit("insufficient_history")
     was_listed = (pl.col("read_day") - pl.col("day")).dt.total_days() < pl.col("lookback_days")
     return frame.with_columns(
-        counters_state=pl.when((pl.col("posts_state") == "ok") & ~pl.col("has_previous")).then(early).otherwise(pl.col("posts_state").fill_null(early)),
+        counters_state=pl.when((pl.col("posts_state") == "ok") & ~pl.col("has_previous"))
+        .then(early)
+        .otherwise(pl.col("posts_state").fill_null(early)),
         listing_state=pl.when(was_listed).then(pl.lit("ok")).otherwise(pl.col("posts_state").fill_null(early)),
         items_state=pl.col("items_state").fill_null("insufficient_history"),
         accounts_state=pl.col("accounts_state").fill_null("insufficient_history"),
@@ -235,7 +241,9 @@ def _judged(frame: pl.LazyFrame) -> pl.LazyFrame:
             name, "items_state" if name in ITEM_MEASURES else "counters_state"
         )
         is_denied = pl.col("denied_fields").list.contains(pl.col(f"{name}_field")).fill_null(value=False)
-        nothing_given = pl.col(name).is_null() & (pl.col("moved_posts").is_not_null() | is_denied) if name in COUNTER_MEASURES else pl.lit(value=False)
+        nothing_given = (
+            pl.col(name).is_null() & (pl.col("moved_posts").is_not_null() | is_denied) if name in COUNTER_MEASURES else pl.lit(value=False)
+        )
         if name == "followers":
             nothing_given = pl.col(name).is_null()
         status = (
@@ -286,7 +294,9 @@ def _platform_items(accounts_level: pl.LazyFrame, items: pl.LazyFrame) -> pl.Laz
         )
     )
     states = accounts_level.group_by(series).agg(
-        pl.col("as_of_day").first(), pl.col("is_started").first(), *(rank(pl.col(f"{name}_status")).min().alias(f"{name}_rank") for name in ITEM_MEASURES)
+        pl.col("as_of_day").first(),
+        pl.col("is_started").first(),
+        *(rank(pl.col(f"{name}_status")).min().alias(f"{name}_rank") for name in ITEM_MEASURES),
     )
     full = states.join(distinct, on=series, how="left")
     return full.select(
@@ -305,7 +315,9 @@ def _platform_items(accounts_level: pl.LazyFrame, items: pl.LazyFrame) -> pl.Laz
                 pl.when(pl.col(f"{name}_rank") == 0).then(pl.coalesce(pl.col(name), pl.lit(0, pl.Int64))).alias(name)
                 if name in ITEM_MEASURES
                 else pl.lit(None, pl.Int64).alias(name),
-                status_of(pl.col(f"{name}_rank")).alias(f"{name}_status") if name in ITEM_MEASURES else pl.lit("not_applicable").alias(f"{name}_status"),
+                status_of(pl.col(f"{name}_rank")).alias(f"{name}_status")
+                if name in ITEM_MEASURES
+                else pl.lit("not_applicable").alias(f"{name}_status"),
             )
         ),
     )

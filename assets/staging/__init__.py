@@ -62,7 +62,14 @@ def transforms() -> tuple[Transform, ...]:
     items = (*_raw_inputs("items"), posts, accounts)
     return (
         Transform(things.COVERAGE, (Input("fetches", FETCH), streams, local_days), common.coverage, ("institution_id",), EVERYTHING, None),
-        Transform(things.ACCOUNTS, _raw_inputs("account_snapshots"), partial(_parse, "account_snapshots", "accounts"), BY_ACCOUNT),
+        # Made whole, so read whole: its first day would else be the first changed one.
+        Transform(
+            things.ACCOUNTS,
+            _raw_inputs("account_snapshots"),
+            partial(_parse, "account_snapshots", "accounts"),
+            BY_ACCOUNT,
+            lookback_days=None,
+        ),
         Transform(things.ACCOUNT_DAYS, _raw_inputs("account_snapshots"), partial(_parse, "account_snapshots", "account_days"), BY_ACCOUNT),
         Transform(
             things.POSTS,
@@ -80,7 +87,8 @@ def transforms() -> tuple[Transform, ...]:
             BY_ACCOUNT,
             lookback_days=common.MAX_DELTA_DAYS + 1,
         ),
-        Transform(things.COMMENTS, items, partial(_parse, "items", "comments"), ("institution_id",)),
-        Transform(things.MENTIONS, items, partial(_parse, "items", "mentions"), ("institution_id",)),
+        # An item that is edited after midnight stays on the day of its first version.
+        Transform(things.COMMENTS, items, partial(_parse, "items", "comments"), ("institution_id",), lookback_days=1),
+        Transform(things.MENTIONS, items, partial(_parse, "items", "mentions"), ("institution_id",), lookback_days=1),
         Transform(things.MENTION_HOURS, _raw_inputs("mention_hours"), partial(_parse, "mention_hours", "mention_hours"), BY_ACCOUNT),
     )

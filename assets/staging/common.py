@@ -131,14 +131,19 @@ def _with_deletion(posts_: pl.LazyFrame, coverage: pl.LazyFrame, streams: pl.Laz
     """Adds `deleted_at`: the first complete fetch after the last sighting that reached back to the post and did not hold it."""
     known = (
         coverage.filter((pl.col("stream") == "posts") & pl.col("is_known"))
-        .join(streams.filter(pl.col("stream") == "posts").select("institution_id", "platform", "lookback_days"), on=["institution_id", "platform"])
+        .join(
+            streams.filter(pl.col("stream") == "posts").select("institution_id", "platform", "lookback_days"),
+            on=["institution_id", "platform"],
+        )
         .select(*WHO, fetched_day=pl.col("day"), fetched_at=pl.col("observed_at"), lookback_days="lookback_days")
         .sort("fetched_day")
     )
     after = posts_.with_columns(next_day=pl.col("last_day") + pl.duration(days=1)).sort("next_day")
     joined = after.join_asof(known, left_on="next_day", right_on="fetched_day", by=WHO, strategy="forward", check_sortedness=False)
     reached = pl.col("created_at") >= pl.col("fetched_at") - pl.duration(days=pl.col("lookback_days"))
-    return joined.with_columns(deleted_at=pl.when(reached).then(pl.col("fetched_at"))).drop("next_day", "fetched_day", "fetched_at", "lookback_days")
+    return joined.with_columns(deleted_at=pl.when(reached).then(pl.col("fetched_at"))).drop(
+        "next_day", "fetched_day", "fetched_at", "lookback_days"
+    )
 
 
 def post_days(snapshots: pl.LazyFrame, coverage: pl.LazyFrame) -> pl.LazyFrame:
@@ -154,7 +159,9 @@ def post_days(snapshots: pl.LazyFrame, coverage: pl.LazyFrame) -> pl.LazyFrame:
     lined_up = (
         snapshots.join(known, on=[*WHO, "day"])
         .sort(*by_post, "day")
-        .with_columns(before=pl.col("day").shift(1).over(by_post), **{f"{name}_before": pl.col(name).shift(1).over(by_post) for name in DIFFERENCED})
+        .with_columns(
+            before=pl.col("day").shift(1).over(by_post), **{f"{name}_before": pl.col(name).shift(1).over(by_post) for name in DIFFERENCED}
+        )
         .with_columns(is_followed=(pl.col("day") - pl.col("before")).dt.total_days() <= MAX_DELTA_DAYS)
         .with_columns(is_born=pl.col("is_followed").is_null() & (pl.col("created_at") > pl.col("account_at")))
     )
@@ -164,13 +171,19 @@ def post_days(snapshots: pl.LazyFrame, coverage: pl.LazyFrame) -> pl.LazyFrame:
         "post_id",
         "day",
         delta_days=(pl.col("day") - since).dt.total_days().cast(pl.Int32),
-        **{name: pl.when("is_followed").then(pl.col(name) - pl.col(f"{name}_before")).when("is_born").then(pl.col(name)) for name in DIFFERENCED},
+        **{
+            name: pl.when("is_followed").then(pl.col(name) - pl.col(f"{name}_before")).when("is_born").then(pl.col(name))
+            for name in DIFFERENCED
+        },
     ).select(POST_DAYS.names)
 
 
 def _items(parsed: pl.LazyFrame, posts_: pl.LazyFrame, accounts_: pl.LazyFrame) -> pl.LazyFrame:
     """Each item of each account's stream with its flags, whose post it answers, and which."""
-    flag = lambda name: pl.col("flags").struct.field(name).fill_null(value=False)  # noqa: E731 six uses, one line each
+
+    def flag(name: str) -> pl.Expr:
+        return pl.col("flags").struct.field(name).fill_null(value=False)
+
     own = posts_.filter(pl.col("post_type") != "repost").select(
         "institution_id", "platform", own_post=pl.col("post_id"), post_id=pl.col("root_id"), owner=pl.col("account_id")
     )
@@ -232,7 +245,8 @@ def coverage(fetches: pl.LazyFrame, streams: pl.LazyFrame, local_days: pl.LazyFr
     """One row per account, stream and day from the first attempt to the as-of day: known, or why not."""
     kinds = streams.select("institution_id", "platform", "stream", "kind")
     told = fetches.join(kinds, on=["institution_id", "platform", "stream"])
-    as_of = fetches.group_by("institution_id").agg(as_of=pl.col("day").max())
+    # An hourly fetch of mentions at noon does not begin a new day: the nights' snapshots do.
+    as_of = told.filter(pl.col("kind") == "snapshot").group_by("institution_id").agg(as_of=pl.col("day").max())
     return pl.concat([_snapshot_coverage(told, as_of, local_days), _event_coverage(told, as_of, local_days)]).select(COVERAGE.names)
 
 
@@ -270,7 +284,9 @@ def _snapshot_coverage(told: pl.LazyFrame, as_of: pl.LazyFrame, local_days: pl.L
         .agg(pl.col("observed_at").first(), pl.col("denied_fields").first(), times=pl.len())
     )
     seen = kept.sort(by_day).select(
-        *by_day, previous_day=pl.col("day").shift(1).over([*WHO, "stream"]), previous_at=pl.col("observed_at").shift(1).over([*WHO, "stream"])
+        *by_day,
+        previous_day=pl.col("day").shift(1).over([*WHO, "stream"]),
+        previous_at=pl.col("observed_at").shift(1).over([*WHO, "stream"]),
     )
     never = pl.lit("No run asked for it on this day, and counters of the past cannot be asked for.")
     return (
@@ -298,7 +314,9 @@ def _event_coverage(told: pl.LazyFrame, as_of: pl.LazyFrame, local_days: pl.Lazy
     told = told.filter(pl.col("kind") != "snapshot")
     by_stream = [*WHO, "stream"]
     starts = local_days.select("institution_id", first_day=pl.col("day"), begin="starts_at").sort("begin")
-    told = told.sort("window_start").join_asof(starts, left_on="window_start", right_on="begin", by="institution_id", check_sortedness=False)
+    told = told.sort("window_start").join_asof(
+        starts, left_on="window_start", right_on="begin", by="institution_id", check_sortedness=False
+    )
     spans = (
         told.filter("is_complete")
         .sort(*by_stream, "window_start")

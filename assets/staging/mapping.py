@@ -30,7 +30,10 @@ SHAPES: dict[Given, dict[str, pl.DataType]] = {
         "text": pl.String(),
         "hashtags": pl.List(pl.String()),
         "language": pl.String(),
-        **{name: pl.Int64() for name in ("reactions", "comments_platform", "shares", "saves", "views", "impressions", "link_clicks", "reach")},
+        **{
+            name: pl.Int64()
+            for name in ("reactions", "comments_platform", "shares", "saves", "views", "impressions", "link_clicks", "reach")
+        },
     },
     "items": {
         "item_id": pl.String(),

@@ -37,10 +37,14 @@ Measure = Literal[
 
 
 class Strict(BaseModel):
+    """What is not declared is refused: a misspelt entry must not pass as a missing one."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Bilingual(Strict):
+    """A text in Indonesian and English."""
+
     id: str = Field(min_length=1)
     en: str = Field(min_length=1)
 
@@ -116,7 +120,8 @@ def indicators() -> dict[str, Indicator]:
     found: dict[str, Indicator] = {}
     for family in FAMILIES:
         path = Path(__file__).with_name(f"{family}.yaml")
-        for key, entry in (yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER) or {}).items():
+        entries = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 a safe loader, in C where there is one
+        for key, entry in (entries or {}).items():
             if key in found:
                 message = f"{path.name}: the indicator {key!r} is defined twice"
                 raise ValueError(message)

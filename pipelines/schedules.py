@@ -1,0 +1,67 @@
+"""When things run: a night per time zone in use, and an hourly fetch of what expires or alarms.
+
+Not here: what runs (wiring.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from assets.raw import raw_table
+from connectors.registry import platforms
+from pipelines.wiring import ZONE_TAG, asset_key
+
+NIGHT_CRON = "0 2 * * *"
+HOURLY_CRON = "15 * * * *"
+DEFAULT_ZONE = "Asia/Jakarta"
+
+
+def night_job() -> dg.UnresolvedAssetJobDefinition:
+    """Everything, from the street door to the published file."""
+    return dg.define_asset_job(
+        "night",
+        dg.AssetSelection.all(),
+        description="Fetches what every platform reports, brings all tables up to date, checks them and publishes what holds.",
+    )
+
+
+def hourly_job() -> dg.UnresolvedAssetJobDefinition:
+    """The streams that expire or alarm; their tables are made with the next night."""
+    keys = [asset_key(raw_table(connector, stream)) for connector in platforms().values() for stream in connector.streams if stream.hourly]
+    return dg.define_asset_job(
+        "hourly",
+        dg.AssetSelection.assets(*keys).downstream(),
+        description="Fetches mentions and their hourly counts, and brings what follows from them up to date.",
+    )
+
+
+def schedules(zones: Iterable[str]) -> list[dg.ScheduleDefinition]:
+    """02:00 in every zone in use: the hour at which the day there is over and the platforms are quiet. And each hour, a quarter past."""
+    night, hourly = night_job(), hourly_job()
+    used = sorted(set(zones)) or [DEFAULT_ZONE]
+    return [
+        *(
+            dg.ScheduleDefinition(
+                name=f"night_{_slug(zone)}",
+                job=night,
+                cron_schedule=NIGHT_CRON,
+                execution_timezone=zone,
+                tags={ZONE_TAG: zone},
+                description=f"The night of the institutions in {zone}, at 02:00 there.",
+            )
+            for zone in used
+        ),
+        dg.ScheduleDefinition(
+            name="hourly",
+            job=hourly,
+            cron_schedule=HOURLY_CRON,
+            execution_timezone=used[0],
+            description="What expires or alarms, a quarter past each hour.",
+        ),
+    ]
+
+
+def _slug(zone: str) -> str:
+    return zone.lower().replace("/", "_").replace("-", "_").replace("+", "_")

@@ -1,0 +1,1 @@
+"""What the tests share: homes with sandbox nights in them, the content of every table, and institutions written by hand."""
