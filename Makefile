@@ -9,10 +9,12 @@ CODE := connectors assets checks pipelines sandbox tests
 PYTEST_ARGS ?=
 UPGRADE ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# As pip does: trust the certificates that this machine trusts, its proxy's among them.
+export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast check fmt ui bench lock clean
+.PHONY: help demo test test-fast check check-format check-lint check-types check-imports fmt ui bench lock clean
 
 # Lists the targets.
 help:
@@ -31,12 +33,16 @@ test: check .venv-duckdb14/installed
 test-fast: .venv/tolok
 	@$(BIN)/python -m pytest -m "not slow and not browser" $(PYTEST_ARGS)
 
-# Changes nothing and says whether the code is formatted, linted, typed, and imports in one direction only.
-check: .venv/tolok
-	@echo "format" && $(BIN)/ruff format --quiet --check .
-	@echo "lint" && $(BIN)/ruff check --quiet .
+# Changes nothing and says whether the code is formatted, linted, typed, and imports in one direction only; -k goes on to the end.
+check: check-format check-lint check-types check-imports
+check-format: .venv/tolok
+	@echo "format" && $(BIN)/ruff format --quiet --check --output-format concise .
+check-lint: .venv/tolok
+	@echo "lint" && $(BIN)/ruff check --quiet --output-format concise .
+check-types: .venv/tolok
 	@echo "types" && $(BIN)/mypy --no-error-summary $(CODE)
-	@echo "imports" && $(BIN)/lint-imports >.venv/lint-imports.txt || { cat .venv/lint-imports.txt; exit 1; }
+check-imports: .venv/tolok
+	@echo "imports" && { $(BIN)/lint-imports --no-logo >.venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }; }
 
 # Formats the code and repairs what the linter can repair by itself.
 fmt: .venv/tolok
@@ -45,7 +51,7 @@ fmt: .venv/tolok
 
 # Opens Dagster's UI on this machine alone (it has no login of its own).
 ui: .venv/tolok
-	@$(BIN)/dg dev --host 127.0.0.1
+	@$(BIN)/tolok ui
 
 # Names the benchmarks; each is one command, written at its top.
 bench: .venv/tolok
@@ -64,16 +70,17 @@ clean:
 	@rm -rf .venv .venv-duckdb14 .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
 
-# uv is taken from the lock, by its hash, with pip. It asks the public index or what UV_* says; a registry that only pip's
-# configuration knows is pip's to ask: the same lock, the same hashes, a minute more.
+# uv is taken from the lock, by its hash, with pip. It asks the public index, or what UV_* says; where only pip's configuration
+# knows the way, pip does it: the same lock, the same hashes, a minute more.
 .venv/locked: requirements-dev.lock
 	@test -n "$(PYTHON)" || { echo "Tolok needs Python 3.11 or newer; none was found. Say make PYTHON=/path/to/python3."; exit 1; }
 	@test -x $(BIN)/python || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
 	@echo "installing $$(grep -c '==' requirements-dev.lock) locked packages, about a minute"
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock >.venv/uv.lock
-	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r .venv/uv.lock
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock \
-		|| { echo "uv could not; asking pip"; $(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock; }
+	@$(BIN)/python -m pip install -qq --require-hashes --no-deps -r .venv/uv.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock 2>.venv/uv.log || { \
+		echo "uv could not (.venv/uv.log says why); pip installs the same, more slowly"; \
+		$(BIN)/python -m pip install -qq --require-hashes --no-deps -r requirements-dev.lock; }
 	@touch $@
 
 # The house itself: an editable install of this folder, built by the locked backend, and the command `tolok`.
@@ -85,5 +92,5 @@ clean:
 .venv-duckdb14/installed: requirements-duckdb14.lock | .venv/locked
 	@echo "making .venv-duckdb14"
 	@$(BIN)/python -m venv .venv-duckdb14
-	@.venv-duckdb14/bin/python -m pip install --quiet --require-hashes -r requirements-duckdb14.lock
+	@.venv-duckdb14/bin/python -m pip install -qq --require-hashes -r requirements-duckdb14.lock
 	@touch $@

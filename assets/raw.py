@@ -382,18 +382,16 @@ def _decide(connection: duckdb.DuckDBPyConnection, table: Table, stream: Stream,
     )
     connection.unregister("manifests")
     connection.execute("CREATE OR REPLACE TEMP TABLE unkeyed AS SELECT lines FROM batch WHERE record_key IS NULL OR day IS NULL")
-    is_nearer = "b.distance < abs(epoch(t.observed_at) - epoch(((t.day + 1)::TIMESTAMP) AT TIME ZONE b.zone))" if is_snapshot else "false"
-    is_as_near = (
-        "b.distance = abs(epoch(t.observed_at) - epoch(((t.day + 1)::TIMESTAMP) AT TIME ZONE b.zone))"
-        if is_snapshot
-        else "b.observed_at >= t.observed_at"
-    )
+    # Of two equally near the earlier stays, so that the order in which they arrive does not matter.
+    kept_distance = "abs(epoch(t.observed_at) - epoch(((t.day + 1)::TIMESTAMP) AT TIME ZONE b.zone))"
+    is_nearer = f"(b.distance, b.observed_at) < ({kept_distance}, t.observed_at)" if is_snapshot else "false"
+    is_as_near = f"b.observed_at {'=' if is_snapshot else '>='} t.observed_at"
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE decided AS
         WITH best AS (
             SELECT * FROM batch WHERE record_key IS NOT NULL AND day IS NOT NULL
-            QUALIFY row_number() OVER (PARTITION BY {", ".join(table.key)} ORDER BY distance, payload_hash) = 1
+            QUALIFY row_number() OVER (PARTITION BY {", ".join(table.key)} ORDER BY distance, observed_at, payload_hash) = 1
         )
         SELECT b.*, CASE WHEN t.record_key IS NULL THEN 'new'
                          WHEN {is_nearer} OR ({is_as_near} AND t.payload_hash <> b.payload_hash) THEN 'changed' ELSE 'same' END AS action

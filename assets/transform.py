@@ -5,7 +5,7 @@ Not here: the functions themselves (staging/, indicators/, goals/) and who runs 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -39,6 +39,7 @@ class Transform:
         reach_back_days: a change of an input on day d can change rows from d - this on.
         lookback_days: rows of day d need inputs from d - this on; None: all of them.
         version: raise it when the function changes its results; the table is then made anew.
+        concerns: tells from the inputs whether the institution has any rows of this table; None: it may.
     """
 
     output: Table
@@ -48,3 +49,4 @@ class Transform:
     reach_back_days: int = 0
     lookback_days: int | None = 0
     version: int = 1
+    concerns: Callable[[Mapping[str, pl.LazyFrame]], bool] | None = None

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from checks.judge import Outcome, judge
+import duckdb
+
+from checks.judge import Outcome, Question, judge, not_judged, nothing_to_judge
 from checks.promises import PROMISES, WITHHOLD, Promise, Severity
-from checks.summaries import query
+from checks.summaries import query, speaks_of_absence
 from pipelines import stamps
 from pipelines.tables import Table, key
 from pipelines.warehouse import ensure, rows, transaction
 
 if TYPE_CHECKING:
-    import duckdb
     import pandas as pd
 
 CHECK_RESULT = Table(
@@ -88,18 +89,24 @@ def audit(
     verdicts: list[Verdict] = []
     faults: list[str] = []
     for institution_id in institution_ids:
+        asking = _Asking(connection, institution_id, now)
+        due: list[Table] = []
         for table in tables.values():
             asked = [promise for promise in PROMISES if promise.is_about(table.name)]
             last = _last_outcomes(connection, table, institution_id)
             months = _months_to_judge(connection, table, institution_id, asked, last)
-            if not months:
+            if months:
+                due.append(table)
+                asking.ask(table, months, asked)
+            else:
                 verdicts += last
-                continue
-            asking = _Asking(connection, table, institution_id, months, now)
-            judged, broken = asking.ask_all(asked)
-            _settle(connection, table, institution_id, judged, is_fit=not broken and not _withheld(judged), now=now, run_id=run_id)
-            verdicts += judged
-            faults += broken
+        judged, broken = asking.answers()
+        for table in due:
+            about = [verdict for verdict in judged if verdict.table_name == table.name]
+            is_fit = table.name not in broken and not _withheld(about)
+            _settle(connection, table, institution_id, about, is_fit=is_fit, now=now, run_id=run_id)
+        verdicts += judged
+        faults += [fault for told in broken.values() for fault in told]
     if faults:
         raise BrokenCheckError(faults, verdicts)
     return verdicts
@@ -128,59 +135,67 @@ def _last_outcomes(connection: duckdb.DuckDBPyConnection, table: Table, institut
     return [Verdict(**row, unchanged=True) for row in found]  # type: ignore[arg-type] the table's columns are the verdict's fields
 
 
-@dataclass(frozen=True, slots=True)
 class _Asking:
-    """One table of one institution, and the months of it that are to be judged."""
+    """The questions about one institution's tables, asked together at the end."""
 
-    connection: duckdb.DuckDBPyConnection
-    table: Table
-    institution_id: str
-    months: list[date]
-    now: datetime
+    def __init__(self, connection: duckdb.DuckDBPyConnection, institution_id: str, now: datetime) -> None:
+        self._connection = connection
+        self._institution_id = institution_id
+        self._now = now
+        self._asked: list[tuple[Table, Promise, Question | list[Outcome]]] = []
 
-    def ask_all(self, promises: Sequence[Promise]) -> tuple[list[Verdict], list[str]]:
-        """The verdicts, and a sentence for each promise that could not be judged. What is read alike is read and judged together."""
-        together: dict[tuple[str, bool], list[Promise]] = {}
+    def ask(self, table: Table, months: list[date], promises: Sequence[Promise]) -> None:
+        """Read what the promises are judged over. Without rows there is nothing that could break a promise about rows."""
+        stamped = stamps.current(self._connection, table, self._institution_id)
+        has_rows = any(stamp.row_count for stamp in stamped if stamp.month in months)
+        frames: dict[str, pd.DataFrame | str] = {}
         for promise in promises:
-            together.setdefault((query(promise.over, self.table), promise.is_quoted), []).append(promise)
-        verdicts: list[Verdict] = []
-        faults: list[str] = []
-        for (text, _), group in together.items():
-            for promise, outcomes in self._ask(text, group):
-                errors = [outcome.error for outcome in outcomes if outcome.error is not None]
-                if errors:
-                    faults.append(f"{promise.slug} on {self.table.name} ({self.institution_id}): {errors[0]}")
-                else:
-                    verdicts.append(self._verdict(promise, outcomes))
-        return verdicts, faults
+            expectations = promise.expectations(table)
+            if not has_rows and not speaks_of_absence(promise.over):
+                self._asked.append((table, promise, [nothing_to_judge(each) for each in expectations]))
+                continue
+            text = query(promise.over, table)
+            if text not in frames:
+                frames[text] = self._read(text, months)
+            frame = frames[text]
+            if isinstance(frame, str):
+                self._asked.append((table, promise, [not_judged(each, frame) for each in expectations]))
+            else:
+                names = ["what"] if "what" in frame.columns else [name for name in table.key if name in frame.columns and name != "institution_id"]
+                self._asked.append((table, promise, Question(frame, expectations, names, promise.is_quoted)))
 
-    def _ask(self, text: str, group: Sequence[Promise]) -> list[tuple[Promise, list[Outcome]]]:
+    def _read(self, text: str, months: list[date]) -> pd.DataFrame | str:
+        """The frame, or why there is none."""
         try:
-            frame = self._read(text)
-        except Exception as fault:  # noqa: BLE001 whatever keeps a promise from being judged is a broken check, reported as such
-            lost = Outcome(passed=False, expected="", found="not judged", rows_judged=0, rows_failed=0, error=f"{type(fault).__name__}: {fault}")
-            return [(promise, [lost]) for promise in group]
-        wanted = [promise.expectations(self.table) for promise in group]
-        names = ["what"] if "what" in frame.columns else [name for name in self.table.key if name in frame.columns and name != "institution_id"]
-        outcomes = iter(judge(frame, [each for part in wanted for each in part], names, is_quoted=group[0].is_quoted))
-        return [(promise, [next(outcomes) for _ in part]) for promise, part in zip(group, wanted, strict=True)]
+            return self._connection.execute(text, {"institution_id": self._institution_id, "months": months, "now": self._now}).df()
+        except duckdb.Error as fault:
+            return f"{type(fault).__name__}: {fault}"
 
-    def _read(self, text: str) -> pd.DataFrame:
-        parameters = {"institution_id": self.institution_id, "months": self.months, "now": self.now}
-        return self.connection.execute(text, parameters).df()
+    def answers(self) -> tuple[list[Verdict], dict[str, list[str]]]:
+        """The verdicts, and per table a sentence for each promise that could not be judged."""
+        judged = iter(judge([question for _, _, question in self._asked if isinstance(question, Question)]))
+        verdicts: list[Verdict] = []
+        broken: dict[str, list[str]] = {}
+        for table, promise, question in self._asked:
+            outcomes = next(judged) if isinstance(question, Question) else question
+            errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+            if errors:
+                broken.setdefault(table.name, []).append(f"{promise.slug} on {table.name} ({self._institution_id}): {errors[0]}")
+            else:
+                verdicts.append(self._verdict(table, promise, outcomes))
+        return verdicts, broken
 
-    def _verdict(self, promise: Promise, outcomes: Sequence[Outcome]) -> Verdict:
+    def _verdict(self, table: Table, promise: Promise, outcomes: Sequence[Outcome]) -> Verdict:
         failed = [outcome for outcome in outcomes if not outcome.passed]
-        told = failed or outcomes[:1]
         return Verdict(
-            self.institution_id,
-            self.table.name,
+            self._institution_id,
+            table.name,
             promise.slug,
             promise.sentence,
             promise.severity,
             passed=not failed,
-            expected="; ".join(outcome.expected for outcome in (failed or outcomes)),
-            found="; ".join(outcome.found for outcome in told),
+            expected="; ".join(outcome.expected for outcome in failed or outcomes),
+            found="; ".join(outcome.found for outcome in failed or outcomes[:1]),
             rows_judged=max(outcome.rows_judged for outcome in outcomes),
             rows_failed=max(outcome.rows_failed for outcome in outcomes),
         )

@@ -12,6 +12,8 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """What is asked for the time, and waited with."""
+
     def now(self) -> datetime:
         """The instant, in UTC."""
         ...

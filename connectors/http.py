@@ -5,6 +5,8 @@ Not here: which addresses are asked (the platforms' declarations) and how pages 
 
 from __future__ import annotations
 
+import math
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -33,8 +35,17 @@ READ_TIMEOUT_S = 60
 MAX_ANSWER_BYTES = 64 * 2**20
 ATTEMPTS = 5
 CHUNK_BYTES = 2**16
-# A reset hint is either an epoch, or seconds from now; no API asks for a wait of 30 years.
+# A reset hint is an epoch (in seconds, or milliseconds), or seconds from now; no API asks for a wait of 30 years.
 EPOCH_FROM = 1_000_000_000
+EPOCH_MS_FROM = 100_000_000_000
+LONGEST_HINT_S = 366 * 86_400.0
+# Asking again can help: the request came too late or too early, too many of them, or the fault is the server's.
+TOO_MANY = 429
+ASK_AGAIN = frozenset({408, 425, TOO_MANY})
+# Half of a surrogate pair, escaped: servers that cut texts by UTF-16 units send it, and it is no character.
+_LONE_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|[c-fC-F][0-9a-fA-F]{2}(?<!\\u[dD][89abAB]..\\u[dD]...))"
+)
 
 
 class WaitingBudget:
@@ -86,12 +97,13 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True)
 class _BearerAuth(AuthBase):
-    """An explicit auth object keeps requests from taking credentials out of a .netrc file."""
+    """An explicit auth object, also where there is no token, keeps requests from taking credentials out of a .netrc file."""
 
     token: Secret
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self.token.reveal()}"
+        if self.token:
+            request.headers["Authorization"] = f"Bearer {self.token.reveal()}"
         return request
 
 
@@ -142,10 +154,8 @@ class Door:
         self._clock.sleep(seconds)
 
     def _once(self, request: Request) -> Answer:
-        host = urlsplit(request.url).netloc
-        if urlsplit(self._account.base_url).netloc != host:
-            message = f"{self._account.label}: the platform sent us on to another host. Nothing was asked there: the token must not go along."
-            raise PermanentFailure(message)
+        self._check_token()
+        host = self._host(request)
         if (closed_s := self._hosts.wait_s(host, self._clock.now())) > 0:
             self._sleep(closed_s)
         with self._hosts.place(host, self._limits.concurrent):
@@ -153,15 +163,36 @@ class Door:
             status, headers, body = self._send(request)
         self._heed(host, headers)
         self._judge(status, headers, body)
-        return Answer(status, headers, body, _top(body, self._account.label))
+        return _cut(status, headers, body, self._account.label)
+
+    def _host(self, request: Request) -> str:
+        """The request's host, which must be the account's own, by the same scheme."""
+        try:
+            address, own = urlsplit(request.url), urlsplit(self._account.base_url)
+        except ValueError:
+            message = f"{self._account.label}: base_url is no address. Nothing was asked; put it right in the institution's file."
+            raise PermanentFailure(message) from None
+        if (address.scheme.lower(), address.netloc.lower()) != (own.scheme.lower(), own.netloc.lower()):
+            message = (
+                f"{self._account.label}: the platform sent us on to another host. Nothing was asked there: the token must not go along."
+            )
+            raise PermanentFailure(message)
+        return address.netloc
+
+    def _check_token(self) -> None:
+        token = self._account.token.reveal()
+        if not (token.isascii() and token.isprintable()) or " " in token:
+            message = (
+                f"{self._account.label}: the token holds a character that no token has. Nothing was asked; copy it again, on one line."
+            )
+            raise NotPermitted(message)
 
     def _send(self, request: Request) -> tuple[int, Mapping[str, str], bytes]:
-        auth = _BearerAuth(self._account.token) if self._account.token else None
         try:
             with self._session.get(
                 request.url,
                 params=list(request.params) or None,
-                auth=auth,
+                auth=_BearerAuth(self._account.token),
                 timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
                 allow_redirects=False,
                 stream=True,
@@ -195,14 +226,17 @@ class Door:
     def _judge(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         if status < 300:  # noqa: PLR2004 the HTTP classes
             return
-        said = _said(body)
+        said = _said(body, self._account.token)
         label = self._account.label
-        if status == 429 or status >= 500:  # noqa: PLR2004
-            hint = hint_s(headers, self._limits.reset_header, self._clock.now())
+        if status in ASK_AGAIN or status >= 500:  # noqa: PLR2004
+            # The reset stands on every answer; only where the limit was reached does it say how long to wait.
+            hint = hint_s(headers, self._limits.reset_header if status == TOO_MANY else "", self._clock.now())
             message = f"{label}: the platform answered {status}{said}."
             raise TemporaryFailure(message, hint)
         if status in {401, 403}:
-            message = f"{label}: the platform refuses the token ({status}{said}). Renew it, or give it the permission that docs/platforms names."
+            message = (
+                f"{label}: the platform refuses the token ({status}{said}). Renew it, or give it the permission that docs/platforms names."
+            )
             raise NotPermitted(message)
         message = f"{label}: the platform answered {status}{said}. The same question will not be asked again this run."
         raise PermanentFailure(message)
@@ -211,7 +245,7 @@ class Door:
 def hint_s(headers: Mapping[str, str], reset_header: str, now: datetime) -> float | None:
     """Seconds that the server asks us to wait: `Retry-After` (seconds or HTTP date), else the reset (epoch, seconds or ISO 8601).
 
-    None without a hint, or with one that cannot be read. Never negative.
+    None without a hint, or with one that cannot be read. Never negative, never more than a year.
     """
     for name in ("Retry-After", reset_header):
         value = headers.get(name, "").strip()
@@ -219,7 +253,7 @@ def hint_s(headers: Mapping[str, str], reset_header: str, now: datetime) -> floa
             continue
         wait = _wait_of(value, now)
         if wait is not None:
-            return max(0.0, wait)
+            return min(max(0.0, wait), LONGEST_HINT_S)
     return None
 
 
@@ -229,34 +263,48 @@ def _wait_of(value: str, now: datetime) -> float | None:
     except ValueError:
         pass
     else:
+        if not math.isfinite(number):
+            return None
+        number /= 1000 if number > EPOCH_MS_FROM else 1
         return number - now.timestamp() if number > EPOCH_FROM else number
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             instant = parse(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
         return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() - now.timestamp()
     return None
 
 
-def _top(body: bytes, label: str) -> Mapping[str, msgspec.Raw]:
-    """The members of the outermost object, undecoded; empty for a list."""
-    try:
-        if body.lstrip()[:1] == b"[":
-            return {}
-        return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        message = f"{label}: the answer is not JSON (cut short, or a page for people)."
-        raise TemporaryFailure(message) from None
+def _cut(status: int, headers: Mapping[str, str], body: bytes, label: str) -> Answer:
+    """The answer with its outermost object or list cut, not decoded. A broken character costs itself, not the page."""
+    if not body.isascii():
+        body = body.decode(errors="replace").encode()
+    for mend in (bytes, _without_lone_surrogates):
+        whole = mend(body)
+        try:
+            if whole.lstrip()[:1] == b"[":
+                return Answer(status, headers, whole, items=msgspec.json.decode(whole, type=list[msgspec.Raw]))
+            return Answer(status, headers, whole, msgspec.json.decode(whole, type=dict[str, msgspec.Raw]))
+        except (msgspec.DecodeError, RecursionError):
+            continue
+    message = f"{label}: the answer is not JSON (cut short, or a page for people)."
+    raise TemporaryFailure(message)
 
 
-def _said(body: bytes) -> str:
+def _without_lone_surrogates(body: bytes) -> bytes:
+    return _LONE_SURROGATE.sub(rb"\1\\ufffd", body)
+
+
+def _said(body: bytes, token: Secret) -> str:
     """The platform's own short code or title for an error; its prose is left out, for it may name people."""
     try:
         error = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     if not isinstance(error, dict):
         return ""
     code = error.get("title") or error.get("code") or error.get("error")
-    return f", {code[:80]!r}" if isinstance(code, str) else ""
+    if not isinstance(code, str) or (token and token.reveal() in code):
+        return ""
+    return f", {code[:80]!r}"

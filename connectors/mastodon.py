@@ -6,11 +6,24 @@ Source: the instance's API documentation, OpenAPI 4.7; limits 300 requests in 5 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from connectors.paging import link_header
 from connectors.privacy import Private
 from connectors.streams import Bearer, Connector, Event, Limits, Snapshot, Stream
+
+
+def is_not_a_post(record: Mapping[str, Any]) -> bool:
+    """A boost, which some servers list however asked, or a private message to somebody, which the account's own token lists too."""
+    return record.get("reblog") is not None or record.get("visibility") == "direct"
+
+
+def is_not_a_mention(record: Mapping[str, Any]) -> bool:
+    """Servers that do not know the filter, or drop it from their links, list favourites and follows too."""
+    return record.get("type") != "mention"
+
 
 CONNECTOR = Connector(
     platform="mastodon",
@@ -47,8 +60,11 @@ CONNECTOR = Connector(
                     "source",
                     "role",
                     "roles",
+                    "pleroma",
+                    "akkoma",
+                    "fqn",
                 )
-            ),  # fmt: skip
+            ),
         ),
         Stream(
             "posts",
@@ -59,10 +75,28 @@ CONNECTOR = Connector(
             description="One row per post and snapshot day, for posts of the last 30 days.",
             lookback=timedelta(days=30),
             newest_first="created_at",
+            leave_out=is_not_a_post,
             private=Private(
-                drop=("account", "application", "card", "emojis", "text", "reblog", "quote", "url", "uri", "spoiler_text", "poll", "filtered")
-                + ("media_attachments[].description", "media_attachments[].url", "media_attachments[].preview_url")
-                + ("media_attachments[].remote_url", "mentions[].username", "mentions[].acct", "mentions[].url", "tags[].url"),
+                drop=(
+                    *(
+                        "account",
+                        "application",
+                        "card",
+                        "emojis",
+                        "text",
+                        "reblog",
+                        "quote",
+                        "url",
+                        "uri",
+                        "spoiler_text",
+                        "poll",
+                        "filtered",
+                    ),
+                    *("media_attachments[].description", "media_attachments[].url", "media_attachments[].preview_url"),
+                    *("media_attachments[].remote_url", "mentions[].username", "mentions[].acct", "mentions[].url", "tags[].url"),
+                    # What other servers with this API add, with people in it.
+                    *("pleroma", "akkoma", "emoji_reactions", "reactions", "quoted_status"),
+                ),
                 pseudonym=("in_reply_to_account_id", "mentions[].id"),
                 redact=("content",),
             ),
@@ -77,6 +111,7 @@ CONNECTOR = Connector(
             lookback=timedelta(days=7),
             restates=timedelta(days=7),
             newest_first="created_at",
+            leave_out=is_not_a_mention,
             hourly=True,
             private=Private(
                 keep=(
@@ -98,7 +133,7 @@ CONNECTOR = Connector(
                 flags_from="status.content",
                 mentions=("status.mentions[].id",),
                 author="account.id",
-            ),  # fmt: skip
+            ),
         ),
     ),
 )

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urljoin
 
 import msgspec
 from requests.utils import parse_header_links
+
+from connectors.failures import TemporaryFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +32,32 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came: the body is bytes, `top` its outermost object cut into undecoded members (empty when it is a list)."""
+    """What came, cut but not decoded: `top` is the outermost object's members, `items` the outermost list (None when it is no list).
+
+    `records` is how many records the page held; who cuts them (fetch.py) fills it in before the next page is asked for.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     top: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    items: list[msgspec.Raw] | None = None
     records: int = 0
 
     def member(self, path: str) -> object:
-        """The value at a dotted path of the answer; None where any part of the path is absent."""
+        """The value at a dotted path of the answer; None where any part of the path is absent.
+
+        Raises:
+            TemporaryFailure: what stands there cannot be read.
+        """
         head, *rest = path.split(".")
         if head not in self.top:
             return None
-        value: object = msgspec.json.decode(self.top[head])
+        try:
+            value: object = msgspec.json.decode(self.top[head])
+        except (msgspec.DecodeError, RecursionError):
+            message = f"The answer's member {head!r} cannot be read."
+            raise TemporaryFailure(message) from None
         for part in rest:
             value = value.get(part) if isinstance(value, dict) else None
         return value
@@ -56,10 +70,9 @@ def link_header(rel: str = "next") -> Paging:
     """RFC 8288 `Link: <url>; rel="next"` (Mastodon, Freshdesk, Greenhouse)."""
 
     def following(request: Request, answer: Answer) -> Request | None:
-        del request
-        links = parse_header_links(answer.headers.get("Link", answer.headers.get("link", "")))
-        url = next((link["url"] for link in links if link.get("rel") == rel), None)
-        return Request(url) if url else None
+        links = parse_header_links(next((value for name, value in answer.headers.items() if name.lower() == "link"), ""))
+        url = next((link["url"] for link in links if rel in link.get("rel", "").lower().split()), None)
+        return _linked(request, url)
 
     return following
 
@@ -78,11 +91,18 @@ def next_url(path: str) -> Paging:
     """The body holds the whole next URL (Meta, Zendesk, Workable)."""
 
     def following(request: Request, answer: Answer) -> Request | None:
-        del request
-        url = answer.member(path)
-        return Request(str(url)) if url else None
+        return _linked(request, answer.member(path))
 
     return following
+
+
+def _linked(request: Request, url: object) -> Request | None:
+    """A link is followed as it stands; one without a host belongs to the address that was asked."""
+    try:
+        return Request(urljoin(request.url, str(url))) if url else None
+    except ValueError:
+        message = "The platform's link to the next page is no address. What came is kept."
+        raise TemporaryFailure(message) from None
 
 
 def offset(param: str, limit: int, total: str | None = None) -> Paging:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from connectors.paging import Paging
@@ -129,6 +129,7 @@ class Stream:
         retention: what is older cannot be asked for.
         align: windows begin at whole multiples of this since the epoch, because the platform counts in such buckets.
         newest_first: the field by which a list that takes no start time is left when it gets older than the window.
+        leave_out: says of a record that it is none of this list's, though it stands in it: a boost, a private message.
         private: what of a record may pass the door.
         partial_errors: where a 200 lists what it could not give.
         hourly: also fetched by the hourly job.
@@ -150,6 +151,7 @@ class Stream:
     retention: timedelta | None = None
     align: timedelta | None = None
     newest_first: str | None = None
+    leave_out: Callable[[Mapping[str, Any]], bool] | None = None
     private: Private | None = None
     partial_errors: str | None = None
     hourly: bool = False

@@ -19,13 +19,13 @@ GIVEAWAY_TAGS = 3
 _WORD = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*", re.UNICODE)
 _URL = re.compile(r"https?://\S+|\bwww\.\S+", re.IGNORECASE)
 # Also after a full stop (".@siti", X's way to answer in public) and a slash; both @ of Unicode; `@siti@server.example` is one.
-_HANDLE = re.compile(r"(?<!\w)[@＠]+([A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*(?:@[A-Za-z0-9.-]+\.[A-Za-z]{2,})?)")
+_HANDLE = re.compile(r"(?<![\w@\uff20])[@\uff20]+([A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*(?:[@\uff20]+[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*)*)")
 _PROFILE_URL = re.compile(
     r"(?:https?://)?\b(?:\w+\.)?(?:(?:twitter|x|instagram|facebook|fb|threads)\.(?:com|net)/(?!i/)|(?:t|wa)\.me/|linkedin\.com/in/)@?[\w.]+\S*"
     r"|(?:https?://)?(?<![\w.-])[\w-]+(?:\.[\w-]+)+(?::\d+)?/(?:\S{0,200}/)?@\S+",
     re.IGNORECASE,
 )
-_EMAIL = re.compile(r"(?<![\w.+@＠-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"(?<![\w.+@\uff20-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 # Indonesian mobile and fixed numbers, account numbers and NIK (16 digits): nine digits or more, with the usual separators.
 _LONG_NUMBER = re.compile(r"(?<!\d)\+?\d(?:[ \u00a0.()/\u2010-\u2015-]{0,3}\d){8,}(?!\d)")
 _BLOCKS = frozenset({"p", "br", "div", "li"})
@@ -46,10 +46,10 @@ class _Text(HTMLParser):
 
 
 def plain(html: str) -> str:
-    """The text of a piece of HTML, blocks on lines of their own.
+    r"""The text of a piece of HTML, blocks on lines of their own.
 
     >>> plain("<p>Terima kasih <a href='#'>@<span>siti</span></a></p><p>Salam</p>")
-    'Terima kasih @siti\\nSalam'
+    'Terima kasih @siti\nSalam'
     """
     parser = _Text()
     parser.feed(html)
@@ -80,7 +80,9 @@ def named(text: str) -> set[str]:
 def is_emoji_only(text: str) -> bool:
     """True when there is a pictograph and nothing but pictographs, their modifiers, space and punctuation."""
     categories = [unicodedata.category(char) for char in text]
-    return "So" in categories and all(category in {"So", "Sk", "Mn", "Me", "Cf", "Zs", "Cc"} or category[0] == "P" for category in categories)
+    return "So" in categories and all(
+        category in {"So", "Sk", "Mn", "Me", "Cf", "Zs", "Cc"} or category[0] == "P" for category in categories
+    )
 
 
 def is_spam(text: str) -> bool:

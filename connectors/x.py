@@ -15,6 +15,8 @@ from connectors.paging import body_cursor
 from connectors.privacy import Private
 from connectors.streams import Account, Bearer, Connector, Daily, Event, Limits, Params, Snapshot, Stream
 
+# X refuses an end nearer than ten seconds to now, so a request names its beginning alone, and all of it is one window.
+ONE_WINDOW = timedelta(days=10 * 366)
 POST_DIALECT = "post.fields"
 POST_FIELDS = {
     "post.fields": "created_at,conversation_id,public_metrics,entities,attachments,lang",
@@ -33,6 +35,7 @@ def _dialect(account: Account) -> str:
 
 
 def mention_fields(account: Account) -> Params:
+    """What is asked about somebody else's post, in the institution's dialect."""
     dialect = _dialect(account)
     return {dialect: POST_FIELDS[dialect], "expansions": EXPANSIONS[dialect]}
 
@@ -46,8 +49,10 @@ def own_post_fields(account: Account) -> Params:
 
 
 def is_repost(record: dict[str, Any]) -> bool:
-    referenced = record.get("referenced_posts") or record.get("referenced_tweets") or []
-    return any(reference.get("type") in REPOST_TYPES for reference in referenced)
+    """By its references; a text that begins as reposts do is somebody else's also where these are absent."""
+    found = record.get("referenced_posts") or record.get("referenced_tweets")
+    types = [reference.get("type") for reference in found if isinstance(reference, dict)] if isinstance(found, list) else []
+    return any(type_ in REPOST_TYPES for type_ in types) or str(record.get("text", "")).startswith("RT @")
 
 
 CONNECTOR = Connector(
@@ -68,7 +73,9 @@ CONNECTOR = Connector(
             kind=Snapshot(key="id"),
             description="One row per account and snapshot day, as X described the account.",
             partial_errors="errors",
-            private=Private(drop=("name", "username", "description", "location", "url", "profile_image_url", "profile_banner_url", "entities")),
+            private=Private(
+                drop=("name", "username", "description", "location", "url", "profile_image_url", "profile_banner_url", "entities")
+            ),
         ),
         Stream(
             "posts",
@@ -80,10 +87,13 @@ CONNECTOR = Connector(
             kind=Snapshot(key="id"),
             description="One row per post and snapshot day, for posts of the last 30 days; reposts included, without their text.",
             lookback=timedelta(days=30),
+            window=ONE_WINDOW,
             partial_errors="errors",
             private=Private(
-                drop=("entities.mentions", "entities.urls", "entities.annotations", "context_annotations", "geo", "source", "username")
-                + ("note_post", "note_tweet", "article"),
+                drop=(
+                    *("entities.mentions", "entities.urls", "entities.annotations", "context_annotations", "geo", "source", "username"),
+                    *("note_post", "note_tweet", "article"),
+                ),
                 pseudonym=("author_id", "in_reply_to_user_id"),
                 redact=("text",),
                 is_foreign_text=is_repost,
@@ -100,6 +110,7 @@ CONNECTOR = Connector(
             description="One row per post by somebody else that mentions or answers the account: times, ids and flags, no text.",
             lookback=timedelta(days=7),
             restates=timedelta(days=7),
+            window=ONE_WINDOW,
             partial_errors="errors",
             hourly=True,
             private=Private(
@@ -122,7 +133,7 @@ CONNECTOR = Connector(
                 flags_from="text",
                 mentions=("entities.mentions[].username", "entities.mentions[].id"),
                 author="author_id",
-            ),  # fmt: skip
+            ),
         ),
         Stream(
             "mention_hours",

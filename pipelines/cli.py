@@ -31,7 +31,7 @@ from pipelines.settings import ID_PATTERN, SettingsError, json_schema, load_inst
 from pipelines.template import institution_template
 from pipelines.warehouse import WarehouseError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tolok: does the institution's social media reach its goals?", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tolok: does the institution's social media reach its goals?", rich_markup_mode=None, pretty_exceptions_enable=False)
 NOT_WHOLE, WRONG, BUSY, UNUSABLE = 1, 2, 3, 4
 DEMO_HOME = Path("var/demo")
 UI_PORT = 3000
@@ -249,11 +249,12 @@ def ui(home: Home = None, port: int = UI_PORT, with_sandbox: Annotated[bool, typ
 
     from pipelines.runner import prepare_instance  # noqa: PLC0415
 
-    house = _house(home or (DEMO_HOME if with_sandbox else None))
+    is_demo = with_sandbox or (home is None and "TOLOK_HOME" not in os.environ and _has_demo_alone())
+    house = _house(home or (DEMO_HOME if is_demo else None))
     prepare_instance(house.dagster_path)
     environ = dict(os.environ) | {"DAGSTER_HOME": str(house.dagster_path), "TOLOK_HOME": str(house.home)}
     with ExitStack() as stack:
-        if with_sandbox:
+        if is_demo:
             from pipelines import demo as stage  # noqa: PLC0415
 
             running, demo_house = stage.open_sandbox(house.home)
@@ -263,6 +264,11 @@ def ui(home: Home = None, port: int = UI_PORT, with_sandbox: Annotated[bool, typ
         command = [str(Path(sys.executable).with_name("dg")), "dev", "--host", "127.0.0.1", "--port", str(port)]
         root = Path(__file__).parents[1]
         raise typer.Exit(subprocess.call(command, env=environ, cwd=root))  # noqa: S603 our own interpreter's sibling
+
+
+def _has_demo_alone() -> bool:
+    """The demo was played here, and no institution of one's own is set up: then the demo is what there is to see."""
+    return (DEMO_HOME / "institutions").exists() and not any((Path("var") / "institutions").glob("*.toml"))
 
 
 def _require_institutions(house: House) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,9 +16,12 @@ from typing import TYPE_CHECKING
 
 from assets.publish import FILE_NAME
 from assets.raw import FETCH
+from assets.reference import ACCOUNT
+from assets.staging.things import COVERAGE
 from connectors.clock import InjectedClock
 from pipelines import night
 from pipelines.house import House
+from pipelines.night import RUN
 from pipelines.runner import Outcome, run_job
 from pipelines.stamps import STAMP
 from pipelines.warehouse import ensure, first
@@ -72,13 +76,21 @@ class Played:
         return self.before == self.after and self.before.inode is not None
 
 
-def open_sandbox(home: Path) -> tuple[Running, House]:
-    """Start the sandbox and write its institution's file; the house's clock stands at the last night."""
-    running = start(SEED, PORT)
-    institutions = home / "institutions"
-    institutions.mkdir(parents=True, exist_ok=True)
-    path, text = institutions / f"{INSTITUTION}.toml", settings_toml(running.url, SEED)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
+def open_sandbox(home: Path, port: int | None = None) -> tuple[Running, House]:
+    """Start the sandbox and write its institution's file; the house's clock stands at the last night.
+
+    The port is the one that the file names already, so that links stay as they are; where it is taken, any other.
+    """
+    path = home / "institutions" / f"{INSTITUTION}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    named = re.search(r"http://127\.0\.0\.1:(\d+)/", before)
+    try:
+        running = start(SEED, port or (int(named.group(1)) if named else PORT))
+    except RuntimeError:
+        running = start(SEED, 0)
+    text = settings_toml(running.url, SEED)
+    if before != text:
         path.write_text(text, encoding="utf-8")
     clock = InjectedClock(nights()[-1])
     running.set_now(clock.now())
@@ -90,15 +102,16 @@ def nights() -> list[datetime]:
     return [instant.astimezone(UTC) for instant in nights_run(World(SEED))]
 
 
-def play(home: Path, progress: Progress = lambda *_: None, count: int | None = None) -> Played:
+def play(home: Path, progress: Progress = lambda *_: None, count: int | None = None, port: int | None = None) -> Played:
     """Play what has not been played yet; when all has, play the last night again to show that nothing is new.
 
     Args:
         home: the demo's own home.
         progress: hears a name, the step and the number of steps.
         count: how many nights there are; all by default. Tests play fewer.
+        port: where the sandbox listens.
     """
-    running, house = open_sandbox(home)
+    running, house = open_sandbox(home, port)
     with running, house.lock():
         planned = nights()[:count]
         before = mark(house)
@@ -130,6 +143,8 @@ def _last_landed(house: House) -> datetime:
 
 def _told(house: House, played: int, outcomes: tuple[Outcome, ...], before: Mark) -> Played:
     with house.warehouse.open() as connection:
+        for table in (RUN, COVERAGE, ACCOUNT):
+            ensure(connection, table)
         last = first(connection, "SELECT rows_new, rows_changed, gaps FROM meta.run ORDER BY started_at DESC, run_id LIMIT 1") or (0, 0, 0)
         lost = first(connection, "SELECT count(DISTINCT day) FROM meta.coverage WHERE status = 'lost'") or (0,)
         platforms = dict(connection.execute("SELECT platform, count(DISTINCT account_id) FROM ref.account GROUP BY 1 ORDER BY 1").fetchall())

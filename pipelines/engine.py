@@ -49,7 +49,8 @@ def _run_one(connection: duckdb.DuckDBPyConnection, transform: Transform, instit
         return Made(institution_id, None, Written(0, 0, None))
     since = _earlier(changed_from, transform.reach_back_days)
     frames = {source.name: _input(connection, transform, source.name, institution_id, since) for source in transform.inputs}
-    result = collect(transform, frames)
+    is_concerned = transform.concerns is None or transform.concerns(frames)
+    result = collect(transform, frames) if is_concerned else transform.output.empty().collect()
     if "run_id" in transform.output.names:
         result = result.with_columns(run_id=pl.lit(run_id))
     day = transform.output.day

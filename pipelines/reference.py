@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from hijridate import Gregorian
@@ -21,7 +22,7 @@ from assets.indicators.registry import indicators
 from assets.staging import mappings
 from connectors.registry import platforms
 from connectors.streams import Daily, Event, Snapshot
-from pipelines.warehouse import replace, transaction
+from pipelines.warehouse import ensure, replace, transaction
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from pipelines.tables import Table
 
 # A calendar long enough for any post that an API still gives, and for the years to come.
-FIRST_DAY = date(2015, 1, 1)
-LAST_DAY = date(2035, 12, 31)
+FIRST_DAY = date(2018, 1, 1)
+LAST_DAY = date(2031, 12, 31)
 KINDS = {Snapshot: "snapshot", Event: "event", Daily: "daily"}
 WEEKDAYS_ID = ("Senin", "Selasa", "Rabu", "Kamis", "Jumat", "Sabtu", "Minggu")
 MONTHS_ID = (
@@ -43,6 +44,8 @@ Row = dict[str, Any]
 
 def write_reference(connection: duckdb.DuckDBPyConnection, institution: Institution) -> None:
     """Bring the institution's tables of reference up to date; only what differs is written and marked."""
+    for table in reference.REFERENCE:
+        ensure(connection, table)
     with transaction(connection):
         for table, rows in reference_rows(institution).items():
             replace(connection, table, institution.id, _frame(table, institution.id, rows))
@@ -77,7 +80,7 @@ def reference_rows(institution: Institution) -> Mapping[Table, Iterable[Row]]:
             for platform, connector in used.items()
             for stream in connector.streams
         ],
-        reference.LOCAL_DAY: _local_days(institution),
+        reference.LOCAL_DAY: _local_days(institution.tzinfo),
         reference.GOAL_POPULATION: _populations(institution),
         reference.GOAL_CHOICE: [{"goal_key": key, "population_id": institution.population_of(key)} for key in institution.goals],
         reference.TARGET: _targets(institution),
@@ -122,11 +125,10 @@ def _days() -> tuple[date, ...]:
     return tuple(FIRST_DAY + timedelta(days=at) for at in range((LAST_DAY - FIRST_DAY).days + 1))
 
 
-def _local_days(institution: Institution) -> Iterator[Row]:
-    zone = institution.tzinfo
+@cache
+def _local_days(zone: ZoneInfo) -> tuple[Row, ...]:
     starts = [datetime.combine(day, time(), zone).astimezone(UTC) for day in (*_days(), LAST_DAY + timedelta(days=1))]
-    for day, (start, end) in zip(_days(), pairwise(starts), strict=True):
-        yield {"day": day, "starts_at": start, "ends_at": end}
+    return tuple({"day": day, "starts_at": start, "ends_at": end} for day, (start, end) in zip(_days(), pairwise(starts), strict=True))
 
 
 def _populations(institution: Institution) -> Iterator[Row]:

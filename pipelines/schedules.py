@@ -6,6 +6,7 @@ Not here: what runs (wiring.py).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import dagster as dg
 
@@ -18,6 +19,7 @@ HOURLY_CRON = "15 * * * *"
 DEFAULT_ZONE = "Asia/Jakarta"
 
 
+@cache
 def night_job() -> dg.UnresolvedAssetJobDefinition:
     """Everything, from the street door to the published file."""
     return dg.define_asset_job(
@@ -27,6 +29,7 @@ def night_job() -> dg.UnresolvedAssetJobDefinition:
     )
 
 
+@cache
 def hourly_job() -> dg.UnresolvedAssetJobDefinition:
     """The streams that expire or alarm; their tables are made with the next night."""
     keys = [asset_key(raw_table(connector, stream)) for connector in platforms().values() for stream in connector.streams if stream.hourly]

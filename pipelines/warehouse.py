@@ -91,7 +91,9 @@ class Warehouse:
         try:
             for setting in ("TimeZone='UTC'", "autoinstall_known_extensions=false", "autoload_known_extensions=false"):
                 connection.execute(f"SET {setting}")
-            connection.execute("SET enable_progress_bar=false")
+            # A table that is not there is not there: no variable of ours stands in for it.
+            for setting in ("enable_progress_bar=false", "python_enable_replacements=false"):
+                connection.execute(f"SET {setting}")
             if not read_only:
                 self._prepare(connection)
             yield connection
@@ -99,14 +101,15 @@ class Warehouse:
             connection.close()
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        version = self._version(connection)
+        if version == FORMAT_VERSION:
+            return
         for schema in SCHEMAS:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         for table in (CHANGE, CONSUMED, FORMAT):
             ensure(connection, table)
         connection.execute("CREATE SEQUENCE IF NOT EXISTS meta.change_ids")
-        found = first(connection, "SELECT max(version) FROM meta.format")
-        version = found[0] if found else None
-        if not isinstance(version, int):
+        if version is None:
             connection.execute("INSERT INTO meta.format VALUES (?)", [FORMAT_VERSION])
         elif version > FORMAT_VERSION:
             message = (
@@ -114,6 +117,14 @@ class Warehouse:
                 "Update Tolok, or point TOLOK_HOME to another folder."
             )
             raise WarehouseError(message)
+
+    @staticmethod
+    def _version(connection: duckdb.DuckDBPyConnection) -> int | None:
+        try:
+            found = first(connection, "SELECT max(version) FROM meta.format")
+        except duckdb.CatalogException:
+            return None
+        return found[0] if found else None
 
 
 @contextmanager
@@ -137,12 +148,13 @@ def first(
 
 
 def ensure(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Create the table with its comments if it is not there."""
-    if first(
-        connection,
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?",
-        [table.schema_name, table.short_name],
-    ):
+    """Create the table with its comments if it is not there. Not inside a transaction: looking for what is missing would abort it."""
+    # To look and fail costs 0.2 ms; to ask the catalogue view costs 1.5 ms, thirty times a step (measured).
+    try:
+        connection.execute(f"FROM {table.name} LIMIT 0").fetchall()
+    except duckdb.CatalogException:
+        pass
+    else:
         return
     columns = ", ".join(f"{column.name} {column.type}{'' if column.nullable else ' NOT NULL'}" for column in table.columns)
     connection.execute(f"CREATE TABLE {table.name} ({columns})")
@@ -191,9 +203,8 @@ def replace(
 ) -> Written:
     """Make `rows` the institution's rows from the day `since` on (None: all its rows), and mark what that changed.
 
-    Rows that are as they were are not written again. To be called inside a transaction.
+    Rows that are as they were are not written again. To be called inside a transaction, the table being there already.
     """
-    ensure(connection, table)
     scope = "institution_id = $institution_id" + (f" AND {table.day} >= $since" if since and table.day else "")
     parameters: dict[str, object] = {"institution_id": institution_id} | ({"since": since} if since and table.day else {})
     connection.register("incoming_rows", rows.select(table.names))
@@ -202,6 +213,10 @@ def replace(
     finally:
         connection.unregister("incoming_rows")
     content = ", ".join(table.stamped)
+    told = f"count(*), sum(hash({content})::HUGEINT)"
+    # Most writes of a night find what is there already: one pass over hashes tells, before any row is compared.
+    if first(connection, f"SELECT {told} FROM {table.name} WHERE {scope}", parameters) == first(connection, f"SELECT {told} FROM incoming"):
+        return Written(0, 0, None)
     day = f"min({table.day})" if table.day else f"CASE WHEN count(*) > 0 THEN DATE '{EARLIEST}' END"
     keys = ", ".join(table.key)
     connection.execute(

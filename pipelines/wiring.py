@@ -1,9 +1,8 @@
 """Dagster's view of the house: one asset per stream, thing, family and goal, the audit, the publishing, and the checks.
 
 Not here: what the steps do (night.py and the rooms), when they run (schedules.py).
+Dagster reads the annotations of its functions as objects, so this module does not postpone them.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 

@@ -335,7 +335,13 @@ def transforms() -> tuple[Transform, ...]:
     by_institution = ("institution_id",)
     return (
         *(
-            Transform(goal_table(goal), (*families, choices, definitions), partial(_wide, goal.key), by_institution)
+            Transform(
+                goal_table(goal),
+                (*families, choices, definitions),
+                partial(_wide, goal.key),
+                by_institution,
+                concerns=partial(_is_pursued, goal.key),
+            )
             for goal in goals().values()
         ),
         Transform(
@@ -346,6 +352,11 @@ def transforms() -> tuple[Transform, ...]:
             lookback_days=SCORE_LOOKBACK_DAYS,
         ),
     )
+
+
+def _is_pursued(goal_key: str, inputs: Mapping[str, pl.LazyFrame]) -> bool:
+    """Nobody's figures are computed for a goal that is not pursued."""
+    return not inputs["choices"].filter(pl.col("goal_key") == goal_key).collect().is_empty()
 
 
 def _wide(goal_key: str, definitions: pl.LazyFrame, **inputs: pl.LazyFrame) -> pl.LazyFrame:

@@ -71,12 +71,13 @@ def local_days(zone: str) -> pl.DataFrame:
     return frame(reference.LOCAL_DAY, *rows)
 
 
+REGISTERED = (reference.INDICATOR.name, reference.DATE.name, reference.DEFINITION_BREAK.name)
+
+
 @cache
-def _registry() -> dict[Table, pl.DataFrame]:
+def _registry() -> dict[str, pl.DataFrame]:
     """The tables of reference that do not depend on the institution's choices."""
-    institution = Hand().institution
-    rows = reference_rows(institution)
-    return {table: frame(table, *rows[table]) for table in (reference.INDICATOR, reference.DATE, reference.DEFINITION_BREAK)}
+    return {table.name: frame(table, *rows) for table, rows in reference_rows(Hand().institution).items() if table.name in REGISTERED}
 
 
 class Hand:
@@ -106,14 +107,14 @@ class Hand:
                 "targets": targets,
             }
         )
-        self._rows: dict[Table, list[Row]] = {}
-        self._made: dict[Table, pl.DataFrame] = {}
+        self._rows: dict[str, list[Row]] = {}
+        self._made: dict[str, pl.DataFrame] = {}
 
     # -- what happened ----------------------------------------------------------------------------------------------------------------
 
     def put(self, table: Table, **row: object) -> None:
         """One row of a table, as it is."""
-        self._rows.setdefault(table, []).append(row)
+        self._rows.setdefault(table.name, []).append(row)
         self._made.clear()
 
     def night(
@@ -129,7 +130,7 @@ class Hand:
         observed = datetime.combine(morrow, time.fromisoformat(clock), ZoneInfo(self.zone)).astimezone(UTC)
         for stream in streams:
             is_first = not any(
-                (row["platform"], row["account_id"], row["stream"]) == (platform, identity, stream) for row in self._rows.get(FETCH, [])
+                (row["platform"], row["account_id"], row["stream"]) == (platform, identity, stream) for row in self._rows.get(FETCH.name, [])
             )
             back = timedelta(days=30) if is_first else LOOKBACK[stream]
             self.put(
@@ -141,7 +142,7 @@ class Hand:
 
     def deny(self, field: str) -> None:
         """All fetches of posts so far were told that the token may not read the field."""
-        for row in self._rows[FETCH]:
+        for row in self._rows[FETCH.name]:
             if row["stream"] == "posts":
                 row["denied_fields"] = [field]
         self._made.clear()
@@ -165,7 +166,7 @@ class Hand:
 
     def seen(self, identity: str, days: Mapping[str, int | Mapping[str, int | None]], clock: str = "02:00") -> None:
         """A post's lifetime counters at the end of days; a bare number is its reactions, of which all else is 0."""
-        post = next(row for row in self._rows[things.POSTS] if row["post_id"] == identity)
+        post = next(row for row in self._rows[things.POSTS.name] if row["post_id"] == identity)
         zeros = {"reactions": 0, "shares": 0, "comments_platform": 0}
         if post["platform"] == X:
             zeros |= {"saves": 0, "impressions": 0, "link_clicks": 0}
@@ -179,7 +180,7 @@ class Hand:
 
     def comment(self, post: str, created: datetime, identity: str, **more: object) -> None:
         """An answer by somebody to a post of ours; `more` are columns of staging.comments."""
-        owner = next(row for row in self._rows[things.POSTS] if row["post_id"] == post)
+        owner = next(row for row in self._rows[things.POSTS.name] if row["post_id"] == post)
         self._item(things.COMMENTS, owner["platform"], owner["account_id"], created, identity, post_id=post, **more)
 
     def mention(self, account: str, created: datetime, identity: str, **more: object) -> None:
@@ -194,18 +195,18 @@ class Hand:
 
     def make(self, table: Table) -> pl.DataFrame:
         """The table: as it was written by hand, from reference, or computed from its inputs (raw is empty here)."""
-        if table not in self._made:
-            self._made[table] = self._make(table)
-        return self._made[table]
+        if table.name not in self._made:
+            self._made[table.name] = self._make(table)
+        return self._made[table.name]
 
     def _make(self, table: Table) -> pl.DataFrame:
-        if table in self._rows:
-            return frame(table, *self._rows[table])
-        if table is reference.LOCAL_DAY:
+        if table.name in self._rows:
+            return frame(table, *self._rows[table.name])
+        if table.name == reference.LOCAL_DAY.name:
             return local_days(self.zone)
-        if table in {reference.INDICATOR, reference.DATE, reference.DEFINITION_BREAK}:
-            return _registry()[table]
-        if table in reference.REFERENCE:
+        if table.name in REGISTERED:
+            return _registry()[table.name]
+        if table.schema_name == "ref":
             return frame(table, *reference_rows(self.institution)[table])
         transform = _transform(table)
         if transform is None or any(source.json_types for source in transform.inputs):
@@ -247,9 +248,9 @@ class Hand:
 
 
 @cache
-def _transforms() -> dict[Table, Transform]:
-    return {transform.output: transform for transform in all_transforms()}
+def _transforms() -> dict[str, Transform]:
+    return {transform.output.name: transform for transform in all_transforms()}
 
 
 def _transform(table: Table) -> Transform | None:
-    return next((transform for output, transform in _transforms().items() if output.name == table.name), None)
+    return _transforms().get(table.name)

@@ -1,0 +1,80 @@
+"""Law 9: no person and no token in any byte under the home.
+
+Not here: which fields are dropped (tests/connectors).
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.house import House
+from sandbox.world import World
+from tests.support.nights import HMAC_KEY, TOKENS
+
+
+def bytes_of(home: Path) -> dict[str, bytes]:
+    """Every file under the home, unpacked, and every value of every table, for DuckDB packs its strings."""
+    found = {
+        str(path.relative_to(home)): gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        for path in home.rglob("*")
+        if path.is_file()
+    }
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        tables = connection.sql("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
+        for (name,) in tables:
+            values = connection.sql(f"SELECT string_agg(t::VARCHAR, chr(10)) FROM {name} AS t").fetchall()[0][0]
+            found[f"table {name}"] = (values or "").encode()
+    return found
+
+
+@pytest.fixture(scope="module")
+def everything(undisturbed: House) -> dict[str, bytes]:
+    return bytes_of(undisturbed.home)
+
+
+def places(everything: dict[str, bytes], words: list[str], *, but: str = "institutions/") -> dict[str, list[str]]:
+    """Where one of the words stands, as a word of its own, whatever its case."""
+    found: dict[str, list[str]] = {}
+    alternatives = re.compile(rb"(?<![\w])(?:" + b"|".join(re.escape(word.lower().encode()) for word in words) + rb")(?![\w])")
+    for name, content in everything.items():
+        if not name.startswith(but) and (hits := alternatives.findall(content.lower())):
+            found[name] = sorted({hit.decode() for hit in hits})[:5]
+    return found
+
+
+def test_the_walk_sees_what_it_looks_through(everything: dict[str, bytes]) -> None:
+    """A search that finds nothing is worth nothing unless it would find something."""
+    assert {name.partition("/")[0] for name in everything} >= {"landing", "warehouse.duckdb", "institutions"}
+    assert places(everything, ["cahayapeduli"])
+    assert len(everything["table raw.x__mentions"]) > 10_000
+    assert any(name.endswith(".gz") and b'"flags"' in content for name, content in everything.items())
+
+
+@pytest.mark.parametrize("attribute", ["name", "handle", "mastodon_id", "x_id", "email", "phone", "avatar", "acct"])
+def test_nothing_of_a_person_is_kept_anywhere(attribute: str, everything: dict[str, bytes], the_world: World) -> None:
+    """The opted-in employees' ids stand in the institution's own file, which its people wrote, and nowhere else."""
+    assert places(everything, [getattr(person, attribute) for person in the_world.persons]) == {}
+
+
+def test_other_peoples_words_are_not_kept(everything: dict[str, bytes], the_world: World) -> None:
+    theirs = [post.text for post in the_world.by_id.values() if not the_world.is_own(post.author_id) and len(post.text) > 30]
+    assert len(theirs) > 300
+    ours = b" ".join(post.text.lower().encode() for post in the_world.by_id.values() if the_world.is_own(post.author_id))
+    words = [text for text in theirs if text.lower().encode() not in ours]
+    assert places(everything, words) == {}
+
+
+def test_no_token_and_no_key_is_kept_anywhere(everything: dict[str, bytes]) -> None:
+    assert places(everything, [*TOKENS.values(), HMAC_KEY], but="nothing") == {}
+
+
+def test_who_wrote_an_item_is_a_keyed_pseudonym(undisturbed: House) -> None:
+    with undisturbed.warehouse.open(read_only=True) as connection:
+        found = connection.sql("SELECT DISTINCT author_key FROM staging.comments WHERE NOT is_own").fetchall()
+    assert found
+    assert all(re.fullmatch(r"[0-9a-f]{6}:[0-9a-f]{32}", key) for (key,) in found)

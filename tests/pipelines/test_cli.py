@@ -1,0 +1,100 @@
+"""The command line as a person meets it: what they type, what they read, the exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli import BUSY, UNUSABLE, WRONG, app
+from pipelines.house import House
+
+ROOT = Path(__file__).parents[2]
+
+
+def typed(*words: str, environ: dict[str, str] | None = None) -> tuple[int, str]:
+    """The exit code and everything that was printed, folded lines joined."""
+    result = CliRunner().invoke(app, list(words), env={"TOLOK_HMAC_KEY": "", "NO_COLOR": "1", "COLUMNS": "400", **(environ or {})})
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_init_writes_a_file_that_loads_and_refuses_to_overwrite_it(tmp_path: Path) -> None:
+    code, said = typed("init", "lazis", "--home", str(tmp_path))
+    path = tmp_path / "institutions" / "lazis.toml"
+    assert code == 0
+    assert "TOLOK_LAZIS_X_TOKEN" in said
+    assert list(House(tmp_path, environ={}).institutions()[0]) == ["lazis"]
+    before = path.read_bytes()
+    code, said = typed("init", "lazis", "--home", str(tmp_path))
+    assert code == WRONG
+    assert "is already there and was left as it is" in said
+    assert path.read_bytes() == before
+
+
+def test_init_refuses_a_key_that_cannot_be_a_file_name(tmp_path: Path) -> None:
+    code, said = typed("init", "../Lazis", "--home", str(tmp_path))
+    assert code == WRONG
+    assert "Nothing was written" in said
+    assert not list(tmp_path.rglob("*.toml"))
+
+
+def test_run_without_an_institution_says_how_to_begin(tmp_path: Path) -> None:
+    code, said = typed("run", "--home", str(tmp_path))
+    assert code == WRONG
+    assert "`tolok init NAME` writes a file to begin with" in said
+
+
+def test_run_without_an_hmac_key_fetches_nothing(tmp_path: Path) -> None:
+    typed("init", "lazis", "--home", str(tmp_path))
+    code, said = typed("run", "--home", str(tmp_path))
+    assert code == WRONG
+    assert "Nothing was fetched: there is no key" in said
+    assert not (tmp_path / "warehouse.duckdb").exists()
+
+
+def test_run_names_an_unknown_platform(tmp_path: Path) -> None:
+    code, said = typed("run", "--only", "friendster", "--home", str(tmp_path))
+    assert code == WRONG
+    assert "There is no platform friendster; there are: mastodon, x" in said
+
+
+def test_a_second_run_in_the_same_home_says_who_is_there_and_stops_with_its_own_code(tmp_path: Path) -> None:
+    typed("init", "lazis", "--home", str(tmp_path))
+    with House(tmp_path, environ={}).lock():
+        code, said = typed("run", "--home", str(tmp_path), environ={"TOLOK_HMAC_KEY": "k" * 32})
+    assert code == BUSY
+    assert "another run works in" in said
+    assert "since 20" in said
+
+
+def test_a_warehouse_in_other_hands_is_a_sentence_and_a_code(tmp_path: Path) -> None:
+    typed("init", "lazis", "--home", str(tmp_path))
+    with House(tmp_path, environ={}).warehouse.open():
+        pass
+    script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "warehouse.duckdb")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as stranger:
+        assert stranger.stdout is not None
+        assert stranger.stdout.readline() == "held\n"
+        code, said = typed("publish", "--home", str(tmp_path))
+        assert stranger.stdin is not None
+        stranger.stdin.close()
+    assert code in {UNUSABLE, 1}
+    assert "another process holds" in said
+
+
+def test_the_schema_is_printed_as_json() -> None:
+    result = CliRunner().invoke(app, ["schema"])
+    assert json.loads(result.stdout)["title"] == "Institution"
+
+
+@pytest.mark.parametrize("command", ["demo", "init", "run", "publish", "ui", "schema"])
+def test_every_command_explains_itself(command: str) -> None:
+    code, said = typed(command, "--help")
+    assert code == 0
+    assert "Usage" in said
