@@ -6,18 +6,18 @@ Not here: the promises (promises.py), Great Expectations (judge.py), and what be
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from checks.judge import Outcome, Question, judge, not_judged, nothing_to_judge
-from checks.promises import PROMISES, WITHHOLD, Promise, Severity
+from checks.promises import PROMISES, WARN, WITHHOLD, Promise, Severity
 from checks.summaries import query, speaks_of_absence
 from pipelines import stamps
 from pipelines.tables import Table, key
-from pipelines.warehouse import ensure, rows, transaction
+from pipelines.warehouse import ensure, transaction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,7 @@ CHECK_RESULT = Table(
     key=("institution_id", "table_name", "promise"),
     unstamped=frozenset({"checked_at", "run_id"}),
 )
+# In the order of a verdict's fields.
 _RECORDED = tuple(name for name in CHECK_RESULT.names if name not in CHECK_RESULT.unstamped)
 
 
@@ -127,12 +128,11 @@ def _months_to_judge(
 
 
 def _last_outcomes(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str) -> list[Verdict]:
-    found = rows(
-        connection,
+    found = connection.execute(
         f"SELECT {', '.join(_RECORDED)} FROM {CHECK_RESULT.name} WHERE institution_id = ? AND table_name = ? ORDER BY promise",
         [institution_id, table.name],
-    )
-    return [Verdict(**row, unchanged=True) for row in found]  # type: ignore[arg-type] the table's columns are the verdict's fields
+    ).fetchall()
+    return [replace(Verdict(*row), unchanged=True) for row in found]
 
 
 class _Asking:
@@ -161,7 +161,7 @@ class _Asking:
             if isinstance(frame, str):
                 self._asked.append((table, promise, [not_judged(each, frame) for each in expectations]))
             else:
-                names = ["what"] if "what" in frame.columns else [name for name in table.key if name in frame.columns and name != "institution_id"]
+                names = ["what"] if "what" in frame.columns else [name for name in table.key if name != "institution_id"]
                 self._asked.append((table, promise, Question(frame, expectations, names, promise.is_quoted)))
 
     def _read(self, text: str, months: list[date]) -> pd.DataFrame | str:
@@ -202,19 +202,26 @@ class _Asking:
 
 
 def _settle(  # noqa: PLR0913 the outcome and who, what, when
-    connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str, verdicts: Sequence[Verdict], *, is_fit: bool, now: datetime, run_id: str
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    institution_id: str,
+    verdicts: Sequence[Verdict],
+    *,
+    is_fit: bool,
+    now: datetime,
+    run_id: str,
 ) -> None:
     """Note the outcomes, then approve or refuse: should the process die in between, the table is judged again."""
-    marks = ", ".join("?" for _ in CHECK_RESULT.names)
+    columns = (*_RECORDED, "checked_at", "run_id")
+    insert = f"INSERT INTO {CHECK_RESULT.name} ({', '.join(columns)}) VALUES ({', '.join('?' for _ in columns)})"
     with transaction(connection):
         connection.execute(f"DELETE FROM {CHECK_RESULT.name} WHERE institution_id = ? AND table_name = ?", [institution_id, table.name])
         for verdict in verdicts:
-            values = [getattr(verdict, name) for name in _RECORDED]
-            connection.execute(f"INSERT INTO {CHECK_RESULT.name} ({', '.join((*_RECORDED, 'checked_at', 'run_id'))}) VALUES ({marks})", [*values, now, run_id])
+            connection.execute(insert, [*(getattr(verdict, name) for name in _RECORDED), now, run_id])
     if is_fit:
         stamps.approve(connection, table, institution_id, now, run_id)
     else:
         stamps.refuse(connection, table, institution_id)
 
 
-__all__ = ["CHECK_RESULT", "BrokenCheckError", "Verdict", "audit"]
+__all__ = ["CHECK_RESULT", "WARN", "WITHHOLD", "BrokenCheckError", "Severity", "Verdict", "audit"]

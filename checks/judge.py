@@ -5,11 +5,11 @@ Not here: which promises there are (promises.py), what is read (summaries.py) an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +37,14 @@ class Outcome:
     error: str | None = None
 
 
+class Answer(Protocol):
+    """What of the library's result is looked at."""
+
+    success: bool
+    result: Mapping[str, Any]
+    exception_info: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A frame and what is expected of it.
@@ -62,7 +70,10 @@ def judge(questions: Sequence[Question]) -> list[list[Outcome]]:
     for at, question in enumerate(questions):
         alike.setdefault(_likeness(question) or at, []).append(at)
     holding = {at for group in alike.values() if len(group) > 1 and _holds([questions[one] for one in group]) for at in group}
-    return [[_as_expected(each, _rows(question.frame)) for each in question.expectations] if at in holding else _judge(question) for at, question in enumerate(questions)]
+    return [
+        [_as_expected(each, _rows(question.frame)) for each in question.expectations] if at in holding else _judge(question)
+        for at, question in enumerate(questions)
+    ]
 
 
 def _likeness(question: Question) -> object | None:
@@ -70,7 +81,11 @@ def _likeness(question: Question) -> object | None:
     if "what" not in question.frame.columns or question.frame.empty:
         return None
     columns = _columns(question)
-    return (columns, *(repr(each) for each in question.expectations), *(str(question.frame[name].dtype) for name in columns if name in question.frame.columns))
+    return (
+        columns,
+        *(repr(each) for each in question.expectations),
+        *(str(question.frame[name].dtype) for name in columns if name in question.frame.columns),
+    )
 
 
 def _columns(question: Question) -> tuple[str, ...]:
@@ -79,14 +94,18 @@ def _columns(question: Question) -> tuple[str, ...]:
 
 
 def _holds(questions: Sequence[Question]) -> bool:
-    import pandas  # noqa: PLC0415 only where something is judged
+    import pandas as pd  # noqa: PLC0415 only where something is judged
 
     try:
-        together = pandas.concat([question.frame[list(_columns(question))] for question in questions], ignore_index=True)
+        together = pd.concat([question.frame[list(_columns(question))] for question in questions], ignore_index=True)
     except KeyError:
         return False
     answers = _answers(together, dict(enumerate(questions[0].expectations)), "BOOLEAN_ONLY")
-    return all(not isinstance(answer, str) and answer.success for answer in answers.values())
+    return all(map(_is_success, answers.values()))
+
+
+def _is_success(answer: Answer | str) -> bool:
+    return not isinstance(answer, str) and answer.success
 
 
 def _judge(question: Question) -> list[Outcome]:
@@ -95,7 +114,7 @@ def _judge(question: Question) -> list[Outcome]:
         return [nothing_to_judge(each) for each in expectations]
     holds = _answers(frame, dict(enumerate(expectations)), "BOOLEAN_ONLY")
     # To be told which lines break a promise takes twice the time, so that is asked only where one is broken.
-    broken = {at: each for at, each in enumerate(expectations) if not (isinstance(holds[at], str) or holds[at].success)}
+    broken = {at: each for at, each in enumerate(expectations) if not isinstance(holds[at], str) and not _is_success(holds[at])}
     why = _answers(frame, broken, {"result_format": "SUMMARY", "unexpected_index_column_names": list(question.names)}) if broken else {}
     return [_outcome(each, why.get(at, holds[at]), question) for at, each in enumerate(expectations)]
 
@@ -105,11 +124,11 @@ def _rows(frame: pd.DataFrame) -> int:
     return int(frame["rows"].sum()) if "rows" in frame.columns else len(frame)
 
 
-def _answers(frame: pd.DataFrame, expectations: Mapping[int, Expectation], result_format: object) -> dict[int, Any]:
+def _answers(frame: pd.DataFrame, expectations: Mapping[int, Expectation], result_format: object) -> dict[int, Answer | str]:
     """The library's result per expectation, or the message of what it could not even take."""
     library, whole_frame = _library()
     built: list[Any] = []
-    answers: dict[int, Any] = {}
+    answers: dict[int, Answer | str] = {}
     for at, each in expectations.items():
         try:
             built.append(getattr(library.expectations, each.type)(**each.arguments, meta={"at": at}))
@@ -133,9 +152,9 @@ def not_judged(expectation: Expectation, message: str) -> Outcome:
 @cache
 def _library() -> tuple[Any, Any]:
     """The library and a place to put frames. Importing costs 6-9 CPU-seconds, so it happens once, and only when something is to be judged."""
-    import great_expectations  # noqa: PLC0415 see above
+    import great_expectations
 
-    context = great_expectations.get_context(mode="ephemeral")
+    context: Any = great_expectations.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
     return great_expectations, asset.add_batch_definition_whole_dataframe("whole")
@@ -145,7 +164,7 @@ def _as_expected(expectation: Expectation, rows: int) -> Outcome:
     return Outcome(passed=True, expected=in_words(expectation), found="as expected", rows_judged=rows, rows_failed=0)
 
 
-def _outcome(expectation: Expectation, result: Any, question: Question) -> Outcome:
+def _outcome(expectation: Expectation, result: Answer | str, question: Question) -> Outcome:
     expected, rows = in_words(expectation), _rows(question.frame)
     message = result if isinstance(result, str) else _error(result.exception_info)
     if message is not None:
@@ -154,7 +173,9 @@ def _outcome(expectation: Expectation, result: Any, question: Question) -> Outco
         return _as_expected(expectation, rows)
     failed = int(result.result["unexpected_count"])
     lines = result.result["partial_unexpected_index_list"]
-    told = "; ".join(_line(line, question.names, is_quoted=question.is_quoted) for line in lines[:EXAMPLES]) + ("; …" if failed > EXAMPLES else "")
+    told = "; ".join(_line(line, question.names, is_quoted=question.is_quoted) for line in lines[:EXAMPLES]) + (
+        "; …" if failed > EXAMPLES else ""
+    )
     return Outcome(passed=False, expected=expected, found=f"{failed} not so: {told}", rows_judged=rows, rows_failed=failed)
 
 
@@ -167,10 +188,10 @@ def _error(info: Mapping[str, Any]) -> str | None:
 
 
 def _line(line: Mapping[str, Any], names: Iterable[str], *, is_quoted: bool) -> str:
-    """One broken line: what names it, then the values that were looked at."""
+    """One broken line: what names it, then the values that were looked at, sorted: the library gives them in any order."""
     names = list(names)
     key = " ".join(_plain(line[name]) for name in names if name in line)
-    values = ", ".join(f"{name} {_plain(value)}" for name, value in line.items() if name not in names) if is_quoted else ""
+    values = ", ".join(f"{name} {_plain(value)}" for name, value in sorted(line.items()) if name not in names) if is_quoted else ""
     return f"{key} ({values})" if values else key
 
 
@@ -185,22 +206,23 @@ def _plain(value: object) -> str:
 def in_words(expectation: Expectation) -> str:
     """What an expectation asks for, short."""
     given = expectation.arguments
-    match expectation.type:
-        case "ExpectCompoundColumnsToBeUnique":
-            return f"({', '.join(given['column_list'])}) unique"
-        case "ExpectColumnValuesToBeUnique":
-            return f"{given['column']} unique"
-        case "ExpectColumnValuesToBeInSet":
-            return f"{given['column']} one of {', '.join(map(str, given['value_set']))}"
-        case "ExpectColumnValuesToBeBetween":
-            low, high = given.get("min_value"), given.get("max_value")
-            bounds = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
-            return f"{given['column']} {' and '.join(bounds)}"
-        case "ExpectColumnPairValuesToBeEqual":
-            return f"{given['column_A']} = {given['column_B']}"
-        case "ExpectColumnPairValuesAToBeGreaterThanB":
-            return f"{given['column_A']} {'>=' if given.get('or_equal') else '>'} {given['column_B']}"
-        case "ExpectColumnValuesToNotMatchRegex":
-            return f"{given['column']} without {given['regex']}"
-        case other:
-            return f"{other} {dict(given)}"
+    told = _WORDS.get(expectation.type)
+    return told(given) if told else f"{expectation.type} {dict(given)}"
+
+
+def _between(given: Mapping[str, Any]) -> str:
+    ends = ((word, given.get(end)) for word, end in (("at least", "min_value"), ("at most", "max_value")))
+    return f"{given['column']} {' and '.join(f'{word} {end}' for word, end in ends if end is not None)}"
+
+
+_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "ExpectCompoundColumnsToBeUnique": lambda given: f"({', '.join(given['column_list'])}) unique",
+    "ExpectColumnValuesToBeUnique": lambda given: f"{given['column']} unique",
+    "ExpectColumnValuesToBeInSet": lambda given: f"{given['column']} one of {', '.join(map(str, given['value_set']))}",
+    "ExpectColumnValuesToBeBetween": _between,
+    "ExpectColumnPairValuesToBeEqual": lambda given: f"{given['column_A']} = {given['column_B']}",
+    "ExpectColumnPairValuesAToBeGreaterThanB": lambda given: (
+        f"{given['column_A']} {'>=' if given.get('or_equal') else '>'} {given['column_B']}"
+    ),
+    "ExpectColumnValuesToNotMatchRegex": lambda given: f"{given['column']} without {given['regex']}",
+}

@@ -18,7 +18,19 @@ from pipelines.tables import Table
 
 FAMILY_TABLES = ("indicators.audience", "indicators.engagement", "indicators.conversation", "indicators.site")
 COUNTERS = ("reactions", "comments_platform", "shares", "saves", "views", "impressions", "link_clicks")
-SERIES = ("population_id", "scope", "level", "platform", "account_id", "dimension", "dimension_value", "period_type", "period_start", "cohort", "paid_scope")
+SERIES = (
+    "population_id",
+    "scope",
+    "level",
+    "platform",
+    "account_id",
+    "dimension",
+    "dimension_value",
+    "period_type",
+    "period_start",
+    "cohort",
+    "paid_scope",
+)
 # Ids name the institution's own accounts and posts, in digits; runs are named by hexadecimal digits.
 NOT_WORDS = ("_id", "_status", "payload_hash")
 
@@ -165,10 +177,14 @@ def words(column: str) -> Summary:
 
 def agreeing(condition: str, what: str) -> Summary:
     """Per `what`: how many rows there are (expected), and how many meet the condition (found)."""
-    return Summary(f"SELECT {what} AS what, count(*) FILTER ({condition}) AS found, count(*) AS expected, count(*) AS rows FROM base GROUP BY 1 ORDER BY 1")
+    return Summary(
+        f"SELECT {what} AS what, count(*) FILTER ({condition}) AS found, count(*) AS expected, count(*) AS rows FROM base GROUP BY 1 ORDER BY 1"
+    )
 
 
-COVERAGES = Summary("SELECT indicator_key AS what, min(coverage) AS lowest, max(coverage) AS highest, count(coverage) AS rows FROM base GROUP BY 1 ORDER BY 1")
+COVERAGES = Summary(
+    "SELECT indicator_key AS what, min(coverage) AS lowest, max(coverage) AS highest, count(coverage) AS rows FROM base GROUP BY 1 ORDER BY 1"
+)
 
 
 def denominators(without_parts: Iterable[str]) -> Summary:

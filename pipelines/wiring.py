@@ -107,10 +107,10 @@ def raw_asset() -> dg.AssetsDefinition:
         institutions = institutions_of(context, house)
         selected = {(platform, stream) for key, (platform, stream, _) in names.items() if key in context.selected_asset_keys}
         with house.warehouse.open() as connection:
-            night.begin_run(connection, context.run_id, house.clock.now(), context.run.job_name)
-        arrival = night.fetch_and_land(house, institutions, context.run_id, only(selected), context.log.info)
+            night.begin_run(connection, context.run.run_id, house.clock.now(), context.run.job_name)
+        arrival = night.fetch_and_land(house, institutions, context.run.run_id, only(selected), context.log.info)
         with house.warehouse.open() as connection:
-            night.end_run(connection, context.run_id, house.clock.now(), arrival)
+            night.end_run(connection, context.run.run_id, house.clock.now(), arrival)
             counts = {key: count(connection, table) for key, (_, _, table) in names.items() if key in context.selected_asset_keys}
         landed = {table.table: table for table in arrival.landed}
         for key in sorted(context.selected_asset_keys):
@@ -184,7 +184,7 @@ def transform_asset(transform: Transform) -> dg.AssetsDefinition:
     )
     def derived(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult:
         with house.warehouse.open() as connection:
-            made = engine.run(connection, transform, institutions_of(context, house), context.run_id)
+            made = engine.run(connection, transform, institutions_of(context, house), context.run.run_id)
             rows = count(connection, table)
         return dg.MaterializeResult(metadata={"dagster/row_count": rows, **_made_metadata(made)})
 
@@ -234,23 +234,29 @@ def _audit(context: Context, house: House) -> list[gate.Verdict]:
     with house.warehouse.open() as connection:
         for table in audited().values():
             ensure(connection, table)
-        return gate.audit(connection, audited(), institutions, house.clock.now(), context.run_id)
+        return gate.audit(connection, audited(), institutions, house.clock.now(), context.run.run_id)
 
 
 def promise_checks() -> dg.AssetChecksDefinition:
     """One check per audited table: its promises with what was expected and what was found. Not blocking: the stamp is the gate."""
-    tables = {asset_key(table): table for table in audited().values() if table.schema_name != "ref"}
+    tables: dict[dg.AssetKey, list[str]] = {}
+    for table in audited().values():
+        tables.setdefault(asset_key(table), []).append(table.name)
     specs = [
-        dg.AssetCheckSpec("promises", asset=key, additional_deps=[APPROVAL_KEY], description=f"What must hold before {table.name} is published.")
-        for key, table in tables.items()
+        dg.AssetCheckSpec(
+            "promises",
+            asset=key,
+            additional_deps=[APPROVAL_KEY],
+            description=f"What must hold before {names[0] if len(names) == 1 else 'these tables'} may be published.",
+        )
+        for key, names in tables.items()
     ]
 
     @dg.multi_asset_check(name="promises", specs=specs, can_subset=True, pool=POOL)
     def promises(context: dg.AssetCheckExecutionContext, house: dg.ResourceParam[House]) -> Iterator[dg.AssetCheckResult]:
         verdicts = _audit(context, house)
         for check_key in sorted(context.selected_asset_check_keys):
-            table = tables[check_key.asset_key]
-            found = [verdict for verdict in verdicts if verdict.table_name == table.name]
+            found = [verdict for verdict in verdicts if verdict.table_name in tables[check_key.asset_key]]
             broken = [verdict for verdict in found if not verdict.passed]
             withheld = any(verdict.severity == gate.WITHHOLD for verdict in broken)
             yield dg.AssetCheckResult(
@@ -319,7 +325,11 @@ def publish_asset() -> dg.AssetsDefinition:
             dg.TableRecord(dict(zip(columns, (one.institution_id, one.outcome, str(one.path), sum(one.rows.values())), strict=True))) for one in outcomes
         ]
         if all(outcome.is_refused for outcome in outcomes):
-            message = "Nothing was published: no institution's tables are approved. The checks page says which promise is broken."
+            names = sorted({stamp.table_name for outcome in outcomes for stamp in outcome.refused})
+            message = (
+                f"Nothing was published: no institution's tables are approved (not approved: {', '.join(names)}). "
+                "The checks of these tables say which promise is broken."
+            )
             raise dg.Failure(message, metadata={"outcomes": dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name) for name in columns]))}, allow_retries=False)
         return dg.MaterializeResult(
             metadata={
@@ -348,7 +358,7 @@ def closing_asset() -> dg.AssetsDefinition:
             ensure(connection, COVERAGE)
             gaps = night.open_gaps(connection, institutions)
             refused = night.refused(connection, audited().values(), institutions)
-            night.end_run(connection, context.run_id, house.clock.now())
+            night.end_run(connection, context.run.run_id, house.clock.now())
         told = [f"{institution}: {platform}/{account} {stream} is {status}: {reason}" for institution, platform, account, stream, status, reason in gaps]
         told += [f"{institution} was not published: {', '.join(tables)} is not approved" for institution, tables in refused.items()]
         told += [str(fault) for fault in faults]

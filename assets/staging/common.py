@@ -153,11 +153,13 @@ def post_days(snapshots: pl.LazyFrame, coverage: pl.LazyFrame) -> pl.LazyFrame:
     So the differences of a post sum to last - baseline.
     """
     known = coverage.filter((pl.col("stream") == "posts") & pl.col("is_known")).select(
-        *WHO, "day", account_day=pl.col("previous_day"), account_at=pl.col("previous_at")
+        *WHO, "day", account_day=pl.col("previous_day"), account_at=pl.col("previous_at"), closed_at=pl.col("observed_at")
     )
     by_post = [*WHO, "post_id"]
     lined_up = (
         snapshots.join(known, on=[*WHO, "day"])
+        # A rerun later in the morning also sees posts that came after the day was closed: they belong to the next.
+        .filter(pl.col("created_at") <= pl.col("closed_at"))
         .sort(*by_post, "day")
         .with_columns(
             before=pl.col("day").shift(1).over(by_post), **{f"{name}_before": pl.col(name).shift(1).over(by_post) for name in DIFFERENCED}

@@ -21,15 +21,22 @@ from assets.indicators.measures import POST_MEASURES
 from assets.staging import things
 from pipelines.tables import Table
 from pipelines.warehouse import Warehouse, ensure, replace, transaction
-from tests.support.hand import Hand, at, span
+from tests.support.hand import STREAMS, Hand, at, span
 
 NOW = datetime(2026, 2, 8, 19, 5, tzinfo=UTC)
 LAST_DAY = "2026-02-08"
 INSTITUTIONS = ("alfa", "beta")
 JUDGED = (
-    things.POSTS, things.POST_DAYS, things.ACCOUNT_DAYS, things.COVERAGE, POST_MEASURES, *family_tables().values(),
-    goal_tables()["community_engagement"], goal_tables()["fundraising"], SCORECARD,
-)  # fmt: skip
+    things.POSTS,
+    things.POST_DAYS,
+    things.ACCOUNT_DAYS,
+    things.COVERAGE,
+    POST_MEASURES,
+    *family_tables().values(),
+    goal_tables()["community_engagement"],
+    goal_tables()["fundraising"],
+    SCORECARD,
+)
 TABLES = {table.name: table for table in JUDGED}
 
 
@@ -41,7 +48,13 @@ def _institution() -> Hand:
     for account, start in (("x/main", 1000), ("mastodon/cahaya", 200)):
         hand.followers(account, {day: start + 3 * number for number, day in enumerate(days) if day != "2026-01-28"})
     for number, created in enumerate(("2026-01-22", "2026-01-24", "2026-01-26", "2026-01-30", "2026-02-02"), 1):
-        hand.post("x/main", f"p{number}", at(created), text="Terima kasih, salam dari @main", **({"root_id": "p1", "post_type": "thread_part"} if number == 2 else {}))
+        hand.post(
+            "x/main",
+            f"p{number}",
+            at(created),
+            text="Terima kasih, salam dari @main",
+            **({"root_id": "p1", "post_type": "thread_part"} if number == 2 else {}),
+        )
         seen = [day for day in days if day >= created and day != "2026-01-28"]
         hand.seen(f"p{number}", {day: {"reactions": 20 * age, "shares": age, "impressions": 100 * age} for age, day in enumerate(seen, 1)})
     hand.post("mastodon/cahaya", "m1", at("2026-01-23"), text="Salam")
@@ -61,6 +74,8 @@ def made_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for table in written:
             ensure(connection, table)
             rows = hand.make(table)
+            if table is reference.STREAM:
+                rows = rows.filter(pl.col("stream").is_in(STREAMS))
             for name in INSTITUTIONS:
                 with transaction(connection):
                     replace(connection, table, name, rows.with_columns(institution_id=pl.lit(name)))

@@ -67,7 +67,9 @@ def test_an_indicators_column_is_told_with_the_indicators_own_label() -> None:
 
 def test_no_text_is_left_of_a_table_or_column_that_is_gone() -> None:
     tables = {table.name for table in TABLES}
-    columns = {column for table in TABLES for column in table.names} | {f"{table.name}.{column}" for table in TABLES for column in table.names}
+    columns = {column for table in TABLES for column in table.names} | {
+        f"{table.name}.{column}" for table in TABLES for column in table.names
+    }
     found = texts()
     assert set(found["tables"]) <= tables
     assert set(found["columns"]) <= columns

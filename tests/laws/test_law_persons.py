@@ -32,36 +32,44 @@ def bytes_of(home: Path) -> dict[str, bytes]:
     return found
 
 
+Everything = dict[str, tuple[bytes, set[bytes]]]
+WORD = re.compile(rb"\w+")
+
+
 @pytest.fixture(scope="module")
-def everything(undisturbed: House) -> dict[str, bytes]:
-    return bytes_of(undisturbed.home)
+def everything(undisturbed: House) -> Everything:
+    """Every file and table in lower case, and the words in it, which make the search a thousand times faster."""
+    lowered = ((name, content.lower()) for name, content in bytes_of(undisturbed.home).items())
+    return {name: (content, set(WORD.findall(content))) for name, content in lowered}
 
 
-def places(everything: dict[str, bytes], words: list[str], *, but: str = "institutions/") -> dict[str, list[str]]:
-    """Where one of the words stands, as a word of its own, whatever its case."""
-    found: dict[str, list[str]] = {}
-    alternatives = re.compile(rb"(?<![\w])(?:" + b"|".join(re.escape(word.lower().encode()) for word in words) + rb")(?![\w])")
-    for name, content in everything.items():
-        if not name.startswith(but) and (hits := alternatives.findall(content.lower())):
-            found[name] = sorted({hit.decode() for hit in hits})[:5]
-    return found
+def places(everything: Everything, wanted: list[str], *, but: str = "institutions/") -> dict[str, list[str]]:
+    """Where one of the texts stands, whatever its case."""
+    texts = {text.lower().encode(): set(WORD.findall(text.lower().encode())) for text in wanted}
+    found = {
+        name: [text.decode() for text, parts in texts.items() if parts <= words and text in content]
+        for name, (content, words) in everything.items()
+        if not name.startswith(but)
+    }
+    return {name: hits for name, hits in found.items() if hits}
 
 
-def test_the_walk_sees_what_it_looks_through(everything: dict[str, bytes]) -> None:
+def test_the_walk_sees_what_it_looks_through(everything: Everything) -> None:
     """A search that finds nothing is worth nothing unless it would find something."""
     assert {name.partition("/")[0] for name in everything} >= {"landing", "warehouse.duckdb", "institutions"}
     assert places(everything, ["cahayapeduli"])
-    assert len(everything["table raw.x__mentions"]) > 10_000
-    assert any(name.endswith(".gz") and b'"flags"' in content for name, content in everything.items())
+    assert places(everything, ["Penyaluran", "zakat"])
+    assert len(everything["table raw.x__mentions"][0]) > 10_000
+    assert any(name.endswith(".gz") and b'"flags"' in content for name, (content, _) in everything.items())
 
 
 @pytest.mark.parametrize("attribute", ["name", "handle", "mastodon_id", "x_id", "email", "phone", "avatar", "acct"])
-def test_nothing_of_a_person_is_kept_anywhere(attribute: str, everything: dict[str, bytes], the_world: World) -> None:
+def test_nothing_of_a_person_is_kept_anywhere(attribute: str, everything: Everything, the_world: World) -> None:
     """The opted-in employees' ids stand in the institution's own file, which its people wrote, and nowhere else."""
     assert places(everything, [getattr(person, attribute) for person in the_world.persons]) == {}
 
 
-def test_other_peoples_words_are_not_kept(everything: dict[str, bytes], the_world: World) -> None:
+def test_other_peoples_words_are_not_kept(everything: Everything, the_world: World) -> None:
     theirs = [post.text for post in the_world.by_id.values() if not the_world.is_own(post.author_id) and len(post.text) > 30]
     assert len(theirs) > 300
     ours = b" ".join(post.text.lower().encode() for post in the_world.by_id.values() if the_world.is_own(post.author_id))
@@ -69,7 +77,7 @@ def test_other_peoples_words_are_not_kept(everything: dict[str, bytes], the_worl
     assert places(everything, words) == {}
 
 
-def test_no_token_and_no_key_is_kept_anywhere(everything: dict[str, bytes]) -> None:
+def test_no_token_and_no_key_is_kept_anywhere(everything: Everything) -> None:
     assert places(everything, [*TOKENS.values(), HMAC_KEY], but="nothing") == {}
 
 

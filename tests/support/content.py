@@ -38,13 +38,21 @@ def rows_of(connection: duckdb.DuckDBPyConnection, table: Table, institution_id:
     """The stamped columns of a table (of one institution), ordered by its key."""
     where = "" if institution_id is None else " WHERE institution_id = ?"
     query = f"SELECT {', '.join(table.stamped)} FROM {table.name}{where}"
-    return connection.sql(query, params=[institution_id] if where else None).pl().sort([name for name in table.key if name in table.stamped])
+    found = connection.sql(query, params=[institution_id] if where else None).pl()
+    times = [name for name, dtype in found.schema.items() if isinstance(dtype, pl.Datetime)]
+    return found.with_columns(pl.col(times).dt.convert_time_zone("UTC")).sort([name for name in table.key if name in table.stamped])
 
 
 def content(house: House, institution_id: str | None = None) -> Content:
     """Every table's rows (of one institution) in the columns that make up its content."""
     with house.warehouse.open(read_only=True) as connection:
         return {table.name: rows_of(connection, table, institution_id) for table in every_table()}
+
+
+def derived(frames: Content) -> Content:
+    """Of frames in memory (frames.py) the derived tables, in the columns that make up their content."""
+    outputs = [transform.output for transform in all_transforms()]
+    return {table.name: frames[table.name].select(table.stamped).sort(table.key) for table in outputs}
 
 
 def _bits(frame: pl.DataFrame) -> bytes:
@@ -55,7 +63,7 @@ def _bits(frame: pl.DataFrame) -> bytes:
 def differences(left: Content, right: Content, but: Collection[str] = ()) -> dict[str, str]:
     """For each table that is not the same bit for bit: how many rows stand on one side alone, and the first of each."""
     found: dict[str, str] = {}
-    for name in left.keys() | right.keys():
+    for name in sorted(left.keys() | right.keys()):
         if name in but:
             continue
         one, other = left[name], right[name]

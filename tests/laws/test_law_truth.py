@@ -1,0 +1,71 @@
+"""The numbers that are published are the numbers that are true: held against the sandbox's own arithmetic, which shares no code with them.
+
+Not here: hand-worked cases (tests/assets).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets.indicators import family_tables
+from pipelines.house import House
+from sandbox.server import Running
+from sandbox.truth import Expected, Key, expected
+from sandbox.world import NIGHTS, World
+from tests.laws.conftest import LAST, MISSED
+from tests.support.content import Content, content
+from tests.support.nights import instant, make_home, nights
+
+FIELDS = ("value", "status", "numerator", "denominator", "n", "coverage", "is_provisional", "period_end")
+MISSED_IN_120 = 68
+
+
+def published(tables: Content) -> dict[Key, tuple[Any, ...]]:
+    """Every value of every family by what identifies it."""
+    return {
+        Key(**{name: row[name] for name in Key._fields}): tuple(row[name] for name in FIELDS)
+        for table in family_tables().values()
+        for row in tables[table.name].iter_rows(named=True)
+    }
+
+
+def disagreements(true: Mapping[Key, Expected], found: Mapping[Key, tuple[Any, ...]]) -> Counter[tuple[str, str]]:
+    """How often which field of which indicator differs. The truth gives no parts of plain counts, and 0 coverage where nothing is expected."""
+    differ: Counter[tuple[str, str]] = Counter()
+    for key, right in true.items():
+        for name, want, got in zip(FIELDS, right, found[key], strict=True):
+            is_untold = (name in {"numerator", "denominator"} and right.numerator is None and right.denominator is None) or (
+                name == "n" and right.n is None
+            )
+            if is_untold or (name == "coverage" and got is None and want == 0.0):
+                continue
+            if want != got and not (isinstance(want, float) and got == pytest.approx(want, rel=1e-12)):
+                differ[key.indicator_key, name] += 1
+    return differ
+
+
+def test_after_eleven_nights_every_published_number_is_the_true_one(undisturbed: House, the_world: World) -> None:
+    played = [instant(number) for number in range(LAST + 1) if number != MISSED]
+    true = expected(the_world, (instant(LAST) - timedelta(hours=5)).date(), played)
+    found = published(content(undisturbed))
+    assert len(true) > 4000
+    assert true.keys() == found.keys()
+    assert disagreements(true, found) == Counter()
+
+
+@pytest.mark.slow
+def test_after_a_hundred_and_twenty_nights_every_published_number_is_the_true_one(sandbox: Running, the_world: World, tmp_path: Path) -> None:
+    house = make_home(tmp_path / "home", sandbox.url)
+    assert the_world.missed_nights == (the_world.nights[MISSED_IN_120],)
+    nights(house, sandbox, 0, NIGHTS, skip=(MISSED_IN_120,))
+    true = expected(the_world, date(2026, 1, 1) + timedelta(days=NIGHTS - 1))
+    found = published(content(house))
+    assert len(true) > 60_000
+    assert true.keys() == found.keys()
+    assert disagreements(true, found) == Counter()
