@@ -141,6 +141,7 @@ INDICATOR = Table(
         Column("min_support", "INTEGER", "Smallest denominator for which a value is given; NULL = any"),
         Column("scale_min", "DOUBLE", "Lower end of a signed scale; NULL = unsigned"),
         key("is_computed", "BOOLEAN", "This version computes it; the others carry a status"),
+        Column("method", "VARCHAR", "How it is computed: the method and the measures that it reads; NULL = not computed yet"),
         key("version", "INTEGER", "Version of the definition"),
         key("valid_from", "DATE", "Day from which the definition holds"),
     ),

@@ -34,8 +34,8 @@ CHECK_RESULT = Table(
         key("passed", "BOOLEAN", "The promise held"),
         key("expected", "VARCHAR", "What was expected"),
         key("found", "VARCHAR", "What was found; up to three examples"),
-        key("rows_judged", "BIGINT", "Rows, or lines of the summary, that were judged: those of the changed months"),
-        key("rows_failed", "BIGINT", "Of these, those that broke the promise"),
+        key("rows_judged", "BIGINT", "Rows or values that were judged: those of the changed months, or all where a promise needs them"),
+        key("rows_failed", "BIGINT", "Rows, or lines of their summary, that broke the promise"),
         key("checked_at", "TIMESTAMPTZ", "When it was judged"),
         key("run_id", "VARCHAR", "The run that judged it"),
     ),
@@ -95,10 +95,10 @@ def audit(
         for table in tables.values():
             asked = [promise for promise in PROMISES if promise.is_about(table.name)]
             last = _last_outcomes(connection, table, institution_id)
-            months = _months_to_judge(connection, table, institution_id, asked, last)
-            if months:
+            new = _to_judge(connection, table, institution_id, asked, last)
+            if new:
                 due.append(table)
-                asking.ask(table, months, asked)
+                asking.ask(table, new, asked)
             else:
                 verdicts += last
         judged, broken = asking.answers()
@@ -117,14 +117,14 @@ def _withheld(verdicts: Iterable[Verdict]) -> bool:
     return any(verdict.severity == WITHHOLD and not verdict.passed for verdict in verdicts)
 
 
-def _months_to_judge(
+def _to_judge(
     connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str, asked: Sequence[Promise], last: Sequence[Verdict]
-) -> list[date]:
-    """Months whose content nobody approved; all months when the promises are not those by which it was approved."""
+) -> list[stamps.Stamp]:
+    """The months whose content nobody approved; all of them when the promises are not those by which it was approved."""
     now_asked = {(promise.slug, promise.sentence, promise.severity) for promise in asked}
     if now_asked != {(verdict.promise, verdict.sentence, verdict.severity) for verdict in last}:
-        return [stamp.month for stamp in stamps.current(connection, table, institution_id)]
-    return [stamp.month for stamp in stamps.unapproved(connection, [table], institution_id)]
+        return stamps.current(connection, table, institution_id)
+    return stamps.unapproved(connection, [table], institution_id)
 
 
 def _last_outcomes(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str) -> list[Verdict]:
@@ -144,10 +144,10 @@ class _Asking:
         self._now = now
         self._asked: list[tuple[Table, Promise, Question | list[Outcome]]] = []
 
-    def ask(self, table: Table, months: list[date], promises: Sequence[Promise]) -> None:
+    def ask(self, table: Table, new: Sequence[stamps.Stamp], promises: Sequence[Promise]) -> None:
         """Read what the promises are judged over. Without rows there is nothing that could break a promise about rows."""
-        stamped = stamps.current(self._connection, table, self._institution_id)
-        has_rows = any(stamp.row_count for stamp in stamped if stamp.month in months)
+        months = [stamp.month for stamp in new]
+        has_rows = any(stamp.row_count for stamp in new)
         frames: dict[str, pd.DataFrame | str] = {}
         for promise in promises:
             expectations = promise.expectations(table)

@@ -166,8 +166,9 @@ def _as_expected(expectation: Expectation, rows: int) -> Outcome:
 
 def _outcome(expectation: Expectation, result: Answer | str, question: Question) -> Outcome:
     expected, rows = in_words(expectation), _rows(question.frame)
-    message = result if isinstance(result, str) else _error(result.exception_info)
-    if message is not None:
+    if isinstance(result, str):
+        return not_judged(expectation, result)
+    if (message := _error(result.exception_info)) is not None:
         return not_judged(expectation, message)
     if result.success:
         return _as_expected(expectation, rows)

@@ -216,7 +216,8 @@ ANY_TABLE: tuple[Promise, ...] = (
     promise("*", "key-unique", "A key names one row.", expect("ExpectCompoundColumnsToBeUnique", column_list=KEY), over=Keys()),
     promise("*", "key-present", "No part of a key is NULL.", EQUAL, over=KEYS_PRESENT),
     promise(
-        "*",
+        # Reference is written by the project and by the institution itself, and explains what an @mention is.
+        ("*", "!ref.*"),
         "no-identifiers",
         "No text holds an e-mail address, a mobile number, a NIK, or a handle that is not the institution's own.",
         *map(without, (E_MAIL, MOBILE, NIK, HANDLE)),

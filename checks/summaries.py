@@ -399,7 +399,7 @@ def usual_rows(smallest: int) -> Summary:
         ),
         held AS (SELECT *, row_number() OVER (PARTITION BY platform, account_id ORDER BY day DESC) AS age FROM listed)
         SELECT platform || '/' || account_id AS what, max(posts) FILTER (age = 1) AS found, median(posts) FILTER (age BETWEEN 2 AND 29) / 2 AS expected,
-            sum(posts) FILTER (age = 1)::BIGINT AS rows
+            sum(posts)::BIGINT AS rows
         FROM held GROUP BY 1 HAVING median(posts) FILTER (age BETWEEN 2 AND 29) >= {smallest} ORDER BY 1
         """,
         speaks_of_absence=True,

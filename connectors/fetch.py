@@ -73,6 +73,9 @@ def fetch_window(  # noqa: PLR0913 the six things that a fetch needs, none of th
     """
     begun = clock.now()
     fetched = Fetched(window, requested_at=begun, observed_at=begun)
+    if account.fault is not None:
+        fetched.ledger_status, fetched.reason = NotPermitted.ledger_status, account.fault
+        return fetched
     seen_ids: set[bytes] = set()
     try:
         for answer, records in _pages(first_request(stream, account, window), stream, door, fetched):

@@ -31,6 +31,7 @@ CONNECTOR = Connector(
     api_version="v1",
     sunset=None,
     docs_url="https://docs.joinmastodon.org/api/",
+    post_url="{base_url}/@{handle}/{post_id}",
     default_base_url=None,
     auth=Bearer(scopes=("read:accounts", "read:statuses", "read:notifications")),
     limits=Limits(requests=300, per=timedelta(minutes=5), remaining_header="X-RateLimit-Remaining", reset_header="X-RateLimit-Reset"),

@@ -84,7 +84,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account of an institution, as the door needs it. `own_ids` and `own_handles` are of the same platform."""
+    """One account of an institution, as the door needs it. `own_ids` and `own_handles` are of the same platform.
+
+    `fault` says, in the user's words, why nothing can be asked for this account (a token file that cannot be read); None = nothing is wrong.
+    """
 
     institution_id: str
     platform: str
@@ -96,6 +99,7 @@ class Account:
     own_ids: frozenset[str] = frozenset()
     own_handles: frozenset[str] = frozenset()
     staff_ids: frozenset[str] = frozenset()
+    fault: str | None = None
 
     @property
     def label(self) -> str:
@@ -161,7 +165,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """A platform: its streams and what is known about its API, with dates that `tolok doctor` and the UI show."""
+    """A platform: its streams and what is known about its API, with dates that `tolok doctor` and the UI show.
+
+    `post_url` is how a post is linked: `{base_url}`, `{handle}` and `{post_id}` are filled in.
+    """
 
     platform: str
     label: str
@@ -172,6 +179,7 @@ class Connector:
     auth: Bearer
     limits: Limits
     streams: tuple[Stream, ...]
+    post_url: str
     day_basis: Literal["institution", "utc", "pacific", "property"] = "institution"
 
     def stream(self, name: str) -> Stream:

@@ -61,6 +61,7 @@ CONNECTOR = Connector(
     api_version="2",
     sunset=None,
     docs_url="https://docs.x.com/x-api",
+    post_url="https://x.com/i/status/{post_id}",
     default_base_url="https://api.x.com",
     auth=Bearer(scopes=("users.read", "tweet.read", "offline.access")),
     limits=Limits(requests=900, per=timedelta(minutes=15), remaining_header="x-rate-limit-remaining", reset_header="x-rate-limit-reset"),

@@ -37,8 +37,8 @@ DEMO_HOME = Path("var/demo")
 UI_PORT = 3000
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of the home; TOLOK_HOME or var/ without it")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer for a machine")]
-out = Console()
-err = Console(stderr=True)
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
 
 
 def _house(home: Path | None) -> House:

@@ -145,7 +145,8 @@ def _told(house: House, played: int, outcomes: tuple[Outcome, ...], before: Mark
     with house.warehouse.open() as connection:
         for table in (RUN, COVERAGE, ACCOUNT):
             ensure(connection, table)
-        last = first(connection, "SELECT rows_new, rows_changed, gaps FROM meta.run ORDER BY started_at DESC, run_id LIMIT 1") or (0, 0, 0)
+        run_id = outcomes[-1].run_id if outcomes else ""
+        last = first(connection, "SELECT rows_new, rows_changed, gaps FROM meta.run WHERE run_id = ?", [run_id]) or (0, 0, 0)
         lost = first(connection, "SELECT count(DISTINCT day) FROM meta.coverage WHERE status = 'lost'") or (0,)
         platforms = dict(connection.execute("SELECT platform, count(DISTINCT account_id) FROM ref.account GROUP BY 1 ORDER BY 1").fetchall())
     rows_new, rows_changed, gaps = (int(value or 0) for value in last)

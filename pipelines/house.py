@@ -104,13 +104,20 @@ class House:
         options: dict[str, str | int | bool] = {"private_metrics": chosen.private_metrics}
         if platform and platform.fields_parameter:
             options["fields_parameter"] = platform.fields_parameter
+        token, fault = None, None
+        try:
+            token = secret(token_name(institution, chosen), self.environ)
+        except SettingsError as unreadable:
+            # One account's trouble stays its own: the ledger says what is wrong, the others are fetched.
+            fault = f"{chosen.ref}: {unreadable} Nothing was asked for this account."
         return Account(
             institution_id=institution.id,
             platform=chosen.platform,
             account_id=chosen.id,
             handle=chosen.handle,
             base_url=(platform.base_url if platform and platform.base_url else connector.default_base_url) or "",
-            token=secret(token_name(institution, chosen), self.environ) or Secret(""),
+            token=token or Secret(""),
+            fault=fault,
             options=options,
             own_ids=frozenset(account.id for account in siblings),
             own_handles=frozenset(account.handle.lower() for account in siblings),

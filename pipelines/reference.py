@@ -18,7 +18,7 @@ from holidays import country_holidays
 
 from assets import reference
 from assets.goals import goals
-from assets.indicators.registry import indicators
+from assets.indicators.registry import Indicator, indicators
 from assets.staging import mappings
 from connectors.registry import platforms
 from connectors.streams import Daily, Event, Snapshot
@@ -38,7 +38,6 @@ WEEKDAYS_ID = ("Senin", "Selasa", "Rabu", "Kamis", "Jumat", "Sabtu", "Minggu")
 MONTHS_ID = (
     "Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November", "Desember",
 )  # fmt: skip
-POST_URLS = {"x": "https://x.com/i/status/{post_id}", "mastodon": "{base_url}/@{handle}/{post_id}"}
 Row = dict[str, Any]
 
 
@@ -109,7 +108,7 @@ def _accounts(institution: Institution) -> Iterator[Row]:
     for account in institution.accounts:
         platform = institution.platforms.get(account.platform)
         base_url = (platform.base_url if platform else None) or platforms()[account.platform].default_base_url or ""
-        url = POST_URLS[account.platform].replace("{base_url}", base_url).replace("{handle}", account.handle)
+        url = platforms()[account.platform].post_url.replace("{base_url}", base_url).replace("{handle}", account.handle)
         private = sorted({field for field in mappings()[account.platform].gives.values() if field})
         yield {
             "platform": account.platform,
@@ -181,11 +180,22 @@ def _indicators() -> Iterator[Row]:
         plain = ("family", "unit", "decimals", "direction", "additivity", "cohort", "amec_level", "alias_of", "min_support", "scale_min")
         authority = "; ".join(f"{one.title}{f' ({one.url})' if one.url else ''} [{one.evidence}]" for one in entry.authority)
         yield (
-            {"indicator_key": key, "authority": authority, "is_computed": entry.is_computed, "version": entry.version}
+            {"method": _method(entry)}
+            | {"indicator_key": key, "authority": authority, "is_computed": entry.is_computed, "version": entry.version}
             | {"valid_from": entry.valid_from}
             | bilingual
             | {name: getattr(entry, name) for name in plain}
         )
+
+
+def _method(entry: Indicator) -> str | None:
+    """How the indicator is computed, in one line."""
+    if entry.compute is None:
+        return None
+    parts = " + ".join(entry.compute.numerator) or (entry.compute.of or "")
+    scale = f"{entry.compute.scale} x " if entry.compute.scale != 1 else ""
+    below = f" / {entry.compute.denominator}" if entry.compute.denominator else ""
+    return f"{entry.compute.method}: {scale}{parts}{below}" if parts else entry.compute.method
 
 
 def _goal_indicators(institution: Institution) -> Iterator[Row]:

@@ -31,7 +31,7 @@ def night_job() -> dg.UnresolvedAssetJobDefinition:
 
 @cache
 def hourly_job() -> dg.UnresolvedAssetJobDefinition:
-    """The streams that expire or alarm; their tables are made with the next night."""
+    """The streams that expire or alarm, and what follows from them, published where it holds."""
     keys = [asset_key(raw_table(connector, stream)) for connector in platforms().values() for stream in connector.streams if stream.hourly]
     return dg.define_asset_job(
         "hourly",
@@ -40,9 +40,10 @@ def hourly_job() -> dg.UnresolvedAssetJobDefinition:
     )
 
 
-def schedules(zones: Iterable[str]) -> list[dg.ScheduleDefinition]:
+def schedules(zones: Iterable[str], *, is_running: bool = True) -> list[dg.ScheduleDefinition]:
     """02:00 in every zone in use: the hour at which the day there is over and the platforms are quiet. And each hour, a quarter past."""
     night, hourly = night_job(), hourly_job()
+    status = dg.DefaultScheduleStatus.RUNNING if is_running else dg.DefaultScheduleStatus.STOPPED
     used = sorted(set(zones)) or [DEFAULT_ZONE]
     return [
         *(
@@ -52,6 +53,7 @@ def schedules(zones: Iterable[str]) -> list[dg.ScheduleDefinition]:
                 cron_schedule=NIGHT_CRON,
                 execution_timezone=zone,
                 tags={ZONE_TAG: zone},
+                default_status=status,
                 description=f"The night of the institutions in {zone}, at 02:00 there.",
             )
             for zone in used
@@ -61,6 +63,7 @@ def schedules(zones: Iterable[str]) -> list[dg.ScheduleDefinition]:
             job=hourly,
             cron_schedule=HOURLY_CRON,
             execution_timezone=used[0],
+            default_status=status,
             description="What expires or alarms, a quarter past each hour.",
         ),
     ]

@@ -25,9 +25,8 @@ def cut(first: date, number: int) -> pl.DataFrame:
 
 def one(found: pl.DataFrame, period: str, **where: date) -> dict[str, object]:
     """The one row of a period type."""
-    row = found.filter((pl.col("period_type") == period) & pl.all_horizontal(pl.col(name) == value for name, value in where.items()))
-    assert row.height == 1
-    return row.row(0, named=True)
+    (row,) = found.filter(pl.col("period_type") == period, **where).iter_rows(named=True)
+    return row
 
 
 @pytest.mark.parametrize(

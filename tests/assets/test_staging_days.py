@@ -202,7 +202,7 @@ def test_events_that_no_window_reaches_back_to_stay_uncovered() -> None:
 def test_a_window_that_begins_inside_a_day_does_not_cover_it() -> None:
     hand = Hand()
     hand.night("01-01")
-    assert min(known(hand, "mentions")) == "12-04"
+    assert next(iter(known(hand, "mentions"))) == "12-04"
     assert known(hand, "mentions", "is_known")["12-04"] is True
 
 

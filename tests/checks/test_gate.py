@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import pytest
 
+from assets.reference import REFERENCE
 from checks import gate
 from checks.gate import CHECK_RESULT, BrokenCheckError, audit
 from checks.judge import Expectation
@@ -183,6 +184,14 @@ def test_a_table_without_rows_is_approved(warehouse: duckdb.DuckDBPyConnection) 
     verdicts = judged(warehouse, "goals.goal_fundraising")
     assert {(verdict.passed, verdict.rows_judged) for verdict in verdicts.values()} == {(True, 0)}
     assert is_approved(warehouse, "goals.goal_fundraising")
+
+
+def test_tables_of_reference_are_judged_by_their_keys(warehouse: duckdb.DuckDBPyConnection) -> None:
+    tables = {table.name: table for table in REFERENCE}
+    assert all(verdict.passed for verdict in audit(warehouse, tables, ["alfa"], NOW, "run"))
+    warehouse.execute("INSERT INTO ref.institution FROM ref.institution WHERE institution_id = 'alfa'")
+    failed = [verdict for verdict in audit(warehouse, tables, ["alfa"], NOW, "run") if not verdict.passed]
+    assert [(verdict.table_name, verdict.promise) for verdict in failed] == [("ref.institution", "key-unique")]
 
 
 @pytest.mark.parametrize(("table", "slug"), [("goals.goal_scorecard", "named-all-there"), ("indicators.audience", "trailing-windows")])
