@@ -161,7 +161,7 @@ class _Asking:
             if isinstance(frame, str):
                 self._asked.append((table, promise, [not_judged(each, frame) for each in expectations]))
             else:
-                names = ["what"] if "what" in frame.columns else [name for name in table.key if name != "institution_id"]
+                names = ["what"] if "what" in frame.columns else [name for name in table.key if name != "institution_id"] or table.key
                 self._asked.append((table, promise, Question(frame, expectations, names, promise.is_quoted)))
 
     def _read(self, text: str, months: list[date]) -> pd.DataFrame | str:

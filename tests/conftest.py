@@ -11,6 +11,8 @@ import pytest
 
 from sandbox.server import Running, start
 from sandbox.world import World
+from tests.support.played import PlayedHome
+from tests.support.played import play as play_demo
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,9 @@ def sandbox(one_sandbox: Running) -> Running:
     """The platforms without faults."""
     one_sandbox.faults([])
     return one_sandbox
+
+
+@pytest.fixture(scope="session")
+def full_demo(tmp_path_factory: pytest.TempPathFactory) -> PlayedHome:
+    """All nights of the demo, the last two through Dagster: about a minute and a half. No test changes it."""
+    return play_demo(tmp_path_factory.mktemp("demo") / "home", nights=None)

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PUBLISHED = Path("var/demo/published/cahaya/latest/tolok.duckdb")
-
+from tests.support.played import PlayedHome
 
 @pytest.fixture(scope="session")
-def published_file() -> Path:
-    """The file that TOLOK_PUBLISHED_FILE names, else the demo's; without either the test is skipped."""
+def published_file(request: pytest.FixtureRequest) -> Path:
+    """The file that TOLOK_PUBLISHED_FILE names, else that of a demo played for the tests."""
     named = os.environ.get("TOLOK_PUBLISHED_FILE")
-    path = Path(named) if named else ROOT / PUBLISHED
-    if not path.is_file():
-        pytest.skip(f"no published file at {path}: run `make demo`, or set TOLOK_PUBLISHED_FILE")
-    return path
+    if named:
+        return Path(named)
+    played: PlayedHome = request.getfixturevalue("full_demo")
+    return played.published

@@ -5,7 +5,7 @@ Not here: how the tables came about (nights.py).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -43,10 +43,10 @@ def rows_of(connection: duckdb.DuckDBPyConnection, table: Table, institution_id:
     return found.with_columns(pl.col(times).dt.convert_time_zone("UTC")).sort([name for name in table.key if name in table.stamped])
 
 
-def content(house: House, institution_id: str | None = None) -> Content:
-    """Every table's rows (of one institution) in the columns that make up its content."""
+def content(house: House, institution_id: str | None = None, tables: Sequence[Table] | None = None) -> Content:
+    """The rows (of one institution) of every table, or of those named, in the columns that make up their content."""
     with house.warehouse.open(read_only=True) as connection:
-        return {table.name: rows_of(connection, table, institution_id) for table in every_table()}
+        return {table.name: rows_of(connection, table, institution_id) for table in (every_table() if tables is None else tables)}
 
 
 def derived(frames: Content) -> Content:

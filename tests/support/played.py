@@ -39,7 +39,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def play(home: Path, nights: int = NIGHTS) -> PlayedHome:
-    """Play the demo's first nights into `home`."""
+def play(home: Path, nights: int | None = NIGHTS) -> PlayedHome:
+    """Play the demo's first nights (None: all) into `home`."""
     port = free_port()
     return PlayedHome(home, demo.play(home, count=nights, port=port), port)
