@@ -46,7 +46,9 @@ FIRST_PUBLISHED = Table(
     (*KEY_COLUMNS, key("first_published_value", "DOUBLE", "The value"), key("first_published_at", "TIMESTAMPTZ", "When")),
     key=VALUE_KEY,
 )
-FIRST_VALUE = Column("first_published_value", "DOUBLE", "The value when the complete period was published first; NULL = not yet, or no value then")
+FIRST_VALUE = Column(
+    "first_published_value", "DOUBLE", "The value when the complete period was published first; NULL = not yet, or no value then"
+)
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,20 @@ def _renamed(table: Table, name: str, *more: Column, less: Iterable[str] = ()) -
 
 
 def _copy(table: Table, name: str) -> Product:
-    return Product(_renamed(table, name), f"SELECT {', '.join(table.names)} FROM {table.name} WHERE institution_id = $institution_id", (table,))
+    return Product(
+        _renamed(table, name), f"SELECT {', '.join(table.names)} FROM {table.name} WHERE institution_id = $institution_id", (table,)
+    )
 
 
 _POSTS = Table(
     "mart.posts",
     "One row per post of the institution's own, parts of threads taken together: what it is, and its counters at the age of 7 days.",
     (
-        *(column for column in POSTS.columns if column.name in {"institution_id", "platform", "account_id", "post_id", "day", "created_at"}),
+        *(
+            column
+            for column in POSTS.columns
+            if column.name in {"institution_id", "platform", "account_id", "post_id", "day", "created_at"}
+        ),
         key("post_type", "VARCHAR", "post, quote, reply (to somebody else) or repost"),
         key("url", "VARCHAR", "Where it stands"),
         Column("excerpt", "VARCHAR", "First 80 characters of its text, without other people's handles; NULL = no text of ours"),
@@ -243,7 +251,9 @@ def publish(
     missing = unapproved(connection, audited().values(), institution_id)
     status = _status(folder)
     if missing:
-        _write_status(folder, status | {"is_stale": True, "stale_since": status.get("stale_since") or now.isoformat(), "refused": _named(missing)})
+        _write_status(
+            folder, status | {"is_stale": True, "stale_since": status.get("stale_since") or now.isoformat(), "refused": _named(missing)}
+        )
         return Published(institution_id, "refused", target, refused=missing)
     fingerprint = _fingerprint(connection, institution_id)
     if status.get("fingerprint") == fingerprint and target.exists():
@@ -259,7 +269,7 @@ def publish(
     as_of = first(connection, f"SELECT max(day) FROM {COVERAGE.name} WHERE institution_id = ?", [institution_id])
     for source, final in (*extras, (draft, target)):
         _sync(source)
-        os.replace(source, final)
+        source.replace(final)
     _sync(target.parent)
     _keep_run(folder, target, as_of[0] if as_of and as_of[0] else now.date())
     _write_sums(target.parent)
@@ -282,7 +292,9 @@ def _build(connection: duckdb.DuckDBPyConnection, draft: Path, institution_id: s
         for product in wanted:
             name = f"draft.{product.table.name}"
             order = ", ".join(product.table.key)
-            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM ({product.query}) ORDER BY {order}", {"institution_id": institution_id})
+            connection.execute(
+                f"CREATE TABLE {name} AS SELECT * FROM ({product.query}) ORDER BY {order}", {"institution_id": institution_id}
+            )
             comment(connection, name, product.table)
             rows[product.table.name] = _count(connection, name)
         for table, content in _written_by_us([product.table for product in wanted], institution_id):
@@ -382,7 +394,7 @@ def _keep_run(folder: Path, target: Path, day: date) -> None:
     link = kept / f"{FILE_NAME}.new"
     link.unlink(missing_ok=True)
     os.link(target, link)
-    os.replace(link, kept / FILE_NAME)
+    link.replace(kept / FILE_NAME)
     for old in sorted((folder / "runs").iterdir())[:-KEPT_RUNS]:
         shutil.rmtree(old)
 
@@ -431,6 +443,4 @@ def _write_whole(path: Path, text: str) -> None:
         return
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
+    part.replace(path)

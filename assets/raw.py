@@ -293,15 +293,17 @@ def land(connection: duckdb.DuckDBPyConnection, landing: Path, now: datetime) ->
 def replay(connection: duckdb.DuckDBPyConnection, landing: Path, now: datetime) -> list[Landed]:
     """Rebuild raw and its ledger from the files of `landing/`, run by run in the order of the nights. Leaves the files as they are."""
     by_run: dict[tuple[str, str, str, str], list[Path]] = defaultdict(list)
-    for manifest in landing.glob("*/*/*/*.json"):
+    begun: dict[tuple[str, str, str, str], str] = {}
+    for manifest in sorted(landing.glob("*/*/*/*.json")):
         platform, stream, _ = manifest.name.split("__")
-        day, run_id = manifest.parts[-3], manifest.parts[-2]
-        by_run[day, run_id, platform, stream].append(manifest)
-    landed = []
-    for day, run_id, platform, stream in sorted(by_run):
-        connector, manifests = platforms()[platform], sorted(by_run[day, run_id, platform, stream])
-        landed.append(_merge(connection, connector, connector.stream(stream), manifests, now)[0])
-    return landed
+        one = manifest.parts[-3], manifest.parts[-2], platform, stream
+        by_run[one].append(manifest)
+        # A run's id tells nothing about when it was; two runs of one day are told apart by the instant of asking.
+        begun[one] = min(json.loads(manifest.read_text(encoding="utf-8"))["requested_at"], begun.get(one, "~"))
+    return [
+        _merge(connection, platforms()[one[2]], platforms()[one[2]].stream(one[3]), by_run[one], now)[0]
+        for one in sorted(by_run, key=lambda one: (begun[one], one))
+    ]
 
 
 def _merge(

@@ -31,7 +31,14 @@ from pipelines.settings import ID_PATTERN, SettingsError, json_schema, load_inst
 from pipelines.template import institution_template
 from pipelines.warehouse import WarehouseError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tolok: does the institution's social media reach its goals?", rich_markup_mode=None, pretty_exceptions_enable=False)
+# A traceback for people who do not program would show local variables, tokens among them: none is drawn.
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Tolok: does the institution's social media reach its goals?",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 NOT_WHOLE, WRONG, BUSY, UNUSABLE = 1, 2, 3, 4
 DEMO_HOME = Path("var/demo")
 UI_PORT = 3000
@@ -122,8 +129,9 @@ def _tell_demo(played: object, home: Path, seconds: float, *, as_json: bool) -> 
         for step, sentence in outcome.failures.items():
             out.print(f"{step}: {sentence}", markup=False, highlight=False)
     path = _short(played.published)
-    out.print("Open it:   ", f'.venv/bin/python -c "import duckdb; duckdb.connect({path!r}, read_only=True).sql(\'FROM mart.latest_scorecard\').show()"', markup=False, highlight=False, soft_wrap=True)  # fmt: skip
-    out.print("Look at it:", "make ui", f"  (the lineage of {_short(home)}, on http://127.0.0.1:{UI_PORT})", markup=False, highlight=False)
+    look = f"import duckdb; duckdb.connect('{path}', read_only=True).sql('FROM mart.latest_scorecard').show()"
+    out.print(f'Open it:    .venv/bin/python -c "{look}"', markup=False, highlight=False)
+    out.print(f"Look at it: make ui   (the lineage of {_short(home)}, on http://127.0.0.1:{UI_PORT})", markup=False, highlight=False)
 
 
 def _short(path: Path) -> str:
@@ -155,9 +163,17 @@ def init(
     load_institution(path)
     out.print(f"Wrote {_short(path)} (and {schema.name} for your editor). Next:", highlight=False)
     out.print("  1. edit it: accounts, goals, targets", highlight=False)
-    out.print(f"  2. set the secrets: export TOLOK_HMAC_KEY={secrets.token_hex(32)}   (keep it: it must stay the same)", highlight=False, soft_wrap=True)
+    out.print(
+        f"  2. set the secrets: export TOLOK_HMAC_KEY={secrets.token_hex(32)}   (keep it: it must stay the same)",
+        highlight=False,
+        soft_wrap=True,
+    )
     for platform in platforms():
-        out.print(f"     export TOLOK_{institution.upper()}_{platform.upper()}_TOKEN=...   (or ..._TOKEN_FILE=path)", highlight=False, soft_wrap=True)
+        out.print(
+            f"     export TOLOK_{institution.upper()}_{platform.upper()}_TOKEN=...   (or ..._TOKEN_FILE=path)",
+            highlight=False,
+            soft_wrap=True,
+        )
     out.print("  3. run a night: tolok run", highlight=False)
 
 
@@ -243,7 +259,11 @@ def schema() -> None:
 
 
 @app.command()
-def ui(home: Home = None, port: int = UI_PORT, with_sandbox: Annotated[bool, typer.Option("--sandbox", help="Run the demo's platforms beside it")] = False) -> None:  # noqa: FBT002
+def ui(
+    home: Home = None,
+    port: Annotated[int, typer.Option("--port", help="Where it listens on 127.0.0.1")] = UI_PORT,
+    with_sandbox: Annotated[bool, typer.Option("--sandbox", help="Run the demo's platforms beside it")] = False,  # noqa: FBT002 a switch
+) -> None:
     """The Dagster UI and its daemon, on the loopback address. There is no login: do not put it on a network without one."""
     from contextlib import ExitStack  # noqa: PLC0415
 
@@ -276,5 +296,8 @@ def _require_institutions(house: House) -> None:
     for fault in faults:
         err.print(str(fault), markup=False, highlight=False)
     if not usable:
-        err.print(f"There is no institution to work for under {house.institutions_path}. `tolok init NAME` writes a file to begin with.", highlight=False)
+        err.print(
+            f"There is no institution to work for under {house.institutions_path}. `tolok init NAME` writes a file to begin with.",
+            highlight=False,
+        )
         raise typer.Exit(WRONG)

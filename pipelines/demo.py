@@ -148,7 +148,9 @@ def _told(house: House, played: int, outcomes: tuple[Outcome, ...], before: Mark
         run_id = outcomes[-1].run_id if outcomes else ""
         last = first(connection, "SELECT rows_new, rows_changed, gaps FROM meta.run WHERE run_id = ?", [run_id]) or (0, 0, 0)
         lost = first(connection, "SELECT count(DISTINCT day) FROM meta.coverage WHERE status = 'lost'") or (0,)
-        platforms = dict(connection.execute("SELECT platform, count(DISTINCT account_id) FROM ref.account GROUP BY 1 ORDER BY 1").fetchall())
+        platforms = dict(
+            connection.execute("SELECT platform, count(DISTINCT account_id) FROM ref.account GROUP BY 1 ORDER BY 1").fetchall()
+        )
     rows_new, rows_changed, gaps = (int(value or 0) for value in last)
     published = house.published_path / INSTITUTION / "latest" / FILE_NAME
     return Played(played, outcomes, rows_new, rows_changed, gaps, int(lost[0]), platforms, before, mark(house), published)
@@ -159,7 +161,9 @@ def mark(house: House) -> Mark:
     published = house.published_path / INSTITUTION / "latest" / FILE_NAME
     with house.warehouse.open() as connection:
         ensure(connection, STAMP)
-        return Mark(_landing(house.landing_path), _raw(connection), _stamps(connection), published.stat().st_ino if published.exists() else None)
+        return Mark(
+            _landing(house.landing_path), _raw(connection), _stamps(connection), published.stat().st_ino if published.exists() else None
+        )
 
 
 def _landing(folder: Path) -> str:

@@ -162,4 +162,16 @@ def refused(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table], inst
     return {key_: names for key_, names in found.items() if names}
 
 
-__all__ = ["RUN", "Arrival", "all_transforms", "begin_run", "derive", "end_run", "everything", "fetch_and_land", "only", "open_gaps", "refused"]
+__all__ = [
+    "RUN",
+    "Arrival",
+    "all_transforms",
+    "begin_run",
+    "derive",
+    "end_run",
+    "everything",
+    "fetch_and_land",
+    "only",
+    "open_gaps",
+    "refused",
+]

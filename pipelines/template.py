@@ -11,7 +11,7 @@ from assets.goals import goals
 def institution_template(institution_id: str) -> str:
     """A file that loads as it is: one Mastodon account that does not exist, two goals."""
     listed = "\n".join(f"#   {goal.key:<24} {goal.label_id}" for goal in goals().values())
-    return f'''#:schema ./institution.schema.json
+    return f"""#:schema ./institution.schema.json
 # Pengaturan lembaga. Rahasia (token, kunci) TIDAK ditulis di sini; semuanya dari environment.
 # Settings of the institution. Secrets (tokens, keys) are NOT written here; they come from the environment:
 #   TOLOK_HMAC_KEY                      kunci penyamar identitas orang / key that hides people's ids (or ..._FILE)
@@ -67,4 +67,4 @@ period = "month"               # week | month | trailing_28d
 value = 0.02
 # type = "absolute"            # absolute | growth (dibanding periode lalu) | benchmark (kali median sendiri)
 valid_from = 2026-01-01
-'''
+"""

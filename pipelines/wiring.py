@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from assets.publish import Product, audited, publish
+from assets.publish import Product, Published, audited, publish
 from assets.raw import FETCH, Gap, raw_table
 from assets.reference import REFERENCE
 from assets.staging.things import COVERAGE
@@ -73,7 +73,8 @@ def institutions_of(context: Context, house: House) -> dict[str, Institution]:
     chosen = {
         key: institution
         for key, institution in usable.items()
-        if (INSTITUTIONS_TAG not in tags or key in tags[INSTITUTIONS_TAG].split(",")) and tags.get(ZONE_TAG, institution.zone) == institution.zone
+        if (INSTITUTIONS_TAG not in tags or key in tags[INSTITUTIONS_TAG].split(","))
+        and tags.get(ZONE_TAG, institution.zone) == institution.zone
     }
     if not chosen:
         message = f"There is no institution to work for under {house.institutions_path}. `tolok init` writes a file to begin with."
@@ -90,10 +91,14 @@ def raw_asset() -> dg.AssetsDefinition:
             description=stream.description,
             group_name="raw",
             kinds={connector.platform, "duckdb"},
-            metadata={"dagster/column_schema": column_schema(table), "api version": connector.api_version, "documentation": dg.MetadataValue.url(connector.docs_url)},
+            metadata={
+                "dagster/column_schema": column_schema(table),
+                "api version": connector.api_version,
+                "documentation": dg.MetadataValue.url(connector.docs_url),
+            },
         )
         for connector, stream, table in streams
-    ]  # fmt: skip
+    ]
     names = {asset_key(table): (connector.platform, stream.name, table) for connector, stream, table in streams}
 
     @dg.multi_asset(
@@ -101,9 +106,11 @@ def raw_asset() -> dg.AssetsDefinition:
         specs=specs,
         can_subset=True,
         pool=POOL,
-        check_specs=[dg.AssetCheckSpec("arrived", asset=spec.key, description="All accounts' lists were read to their end.") for spec in specs],
+        check_specs=[
+            dg.AssetCheckSpec("arrived", asset=spec.key, description="All accounts' lists were read to their end.") for spec in specs
+        ],
     )
-    def raw(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> Iterator[dg.MaterializeResult]:
+    def raw(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> Iterator[dg.MaterializeResult[None]]:
         institutions = institutions_of(context, house)
         selected = {(platform, stream) for key, (platform, stream, _) in names.items() if key in context.selected_asset_keys}
         with house.warehouse.open() as connection:
@@ -126,7 +133,9 @@ def raw_asset() -> dg.AssetsDefinition:
                     "rows changed": done.changed if done else 0,
                     "gaps": _gap_table(gaps),
                 },
-                check_results=[dg.AssetCheckResult(check_name="arrived", asset_key=key, passed=not gaps, metadata={"gaps": _gap_table(gaps)})],
+                check_results=[
+                    dg.AssetCheckResult(check_name="arrived", asset_key=key, passed=not gaps, metadata={"gaps": _gap_table(gaps)})
+                ],
             )
 
     return raw
@@ -135,7 +144,9 @@ def raw_asset() -> dg.AssetsDefinition:
 def _gap_table(gaps: Sequence[Gap]) -> dg.TableMetadataValue:
     columns = ("institution", "account", "day", "status", "reason")
     records = [
-        dg.TableRecord(dict(zip(columns, (gap.institution_id, f"{gap.platform}/{gap.account_id}", str(gap.day), gap.status, gap.reason), strict=True)))
+        dg.TableRecord(
+            dict(zip(columns, (gap.institution_id, f"{gap.platform}/{gap.account_id}", str(gap.day), gap.status, gap.reason), strict=True))
+        )
         for gap in gaps
     ]
     return dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name) for name in columns]))
@@ -151,12 +162,14 @@ def reference_asset() -> dg.AssetsDefinition:
         kinds={"duckdb"},
         description="One row per thing that was chosen or defined: institutions, accounts, goals, indicators, populations, targets, days.",
     )
-    def settings(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult:
+    def settings(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
         with house.warehouse.open() as connection:
             for institution in institutions_of(context, house).values():
                 write_reference(connection, institution)
             counts = {table.short_name: count(connection, table) for table in REFERENCE}
-        return dg.MaterializeResult(metadata={"dagster/row_count": sum(counts.values()), **{f"rows {name}": rows for name, rows in counts.items()}})
+        return dg.MaterializeResult(
+            metadata={"dagster/row_count": sum(counts.values()), **{f"rows {name}": rows for name, rows in counts.items()}}
+        )
 
     return settings
 
@@ -164,7 +177,11 @@ def reference_asset() -> dg.AssetsDefinition:
 def transform_asset(transform: Transform) -> dg.AssetsDefinition:
     """A derived table as an asset: read, the pure function, write, metadata."""
     table = transform.output
-    deps = {REFERENCE_KEY if source.table.schema_name == "ref" else asset_key(source.table) for source in transform.inputs if source.table is not FETCH}
+    deps = {
+        REFERENCE_KEY if source.table.schema_name == "ref" else asset_key(source.table)
+        for source in transform.inputs
+        if source.table is not FETCH
+    }
     if any(source.table is FETCH for source in transform.inputs):
         deps |= {asset_key(raw_table(connector, stream)) for connector in platforms().values() for stream in connector.streams}
 
@@ -182,7 +199,7 @@ def transform_asset(transform: Transform) -> dg.AssetsDefinition:
         },
         code_version=str(transform.version),
     )
-    def derived(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult:
+    def derived(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
         with house.warehouse.open() as connection:
             made = engine.run(connection, transform, institutions_of(context, house), context.run.run_id)
             rows = count(connection, table)
@@ -218,7 +235,7 @@ def approval_asset() -> dg.AssetsDefinition:
         kinds={"great_expectations"},
         description="One stamp per table, institution and month whose promises hold. What has no stamp is not published, from whichever door.",
     )
-    def approval(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult:
+    def approval(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
         verdicts = _audit(context, house)
         broken = [verdict for verdict in verdicts if not verdict.passed]
         judged = [verdict for verdict in verdicts if not verdict.unchanged]
@@ -238,7 +255,7 @@ def _audit(context: Context, house: House) -> list[gate.Verdict]:
             return gate.audit(connection, audited(), institutions, house.clock.now(), context.run.run_id)
         except gate.BrokenCheckError as broken:
             # Its tables are refused, and the closing step names them; the other institutions are published.
-            context.log.error(str(broken))
+            context.log.error(str(broken))  # noqa: TRY400 the sentence says it; its traceback names nothing of ours
             return broken.verdicts
 
 
@@ -314,36 +331,42 @@ def publish_asset() -> dg.AssetsDefinition:
         kinds={"duckdb"},
         description="One file per institution with its approved tables, swapped in whole. What was not approved leaves yesterday's file standing.",
     )
-    def tolok_duckdb(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult:
-        outcomes = []
+    def tolok_duckdb(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
         with house.warehouse.open() as connection:
             for table in (RUN, gate.CHECK_RESULT):
                 ensure(connection, table)
-            for institution_id in institutions_of(context, house):
-                outcomes.append(publish(connection, house.published_path, institution_id, house.clock.now(), companions()))
+            outcomes = [
+                publish(connection, house.published_path, institution_id, house.clock.now(), companions())
+                for institution_id in institutions_of(context, house)
+            ]
         for outcome in outcomes:
             if outcome.is_refused:
-                names = sorted({stamp.table_name for stamp in outcome.refused})
-                context.log.error(f"{outcome.institution_id}: not published, because these are not approved: {', '.join(names)}. Its last approved file stands.")
+                told = f"{outcome.institution_id}: not published, because these are not approved: {', '.join(_refused_tables([outcome]))}."
+                context.log.error(f"{told} Its last approved file stands.")
         columns = ("institution", "outcome", "file", "rows")
         records = [
-            dg.TableRecord(dict(zip(columns, (one.institution_id, one.outcome, str(one.path), sum(one.rows.values())), strict=True))) for one in outcomes
+            dg.TableRecord(dict(zip(columns, (one.institution_id, one.outcome, str(one.path), sum(one.rows.values())), strict=True)))
+            for one in outcomes
         ]
+        table_of_outcomes = dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name) for name in columns]))
         if all(outcome.is_refused for outcome in outcomes):
-            names = sorted({stamp.table_name for outcome in outcomes for stamp in outcome.refused})
             message = (
-                f"Nothing was published: no institution's tables are approved (not approved: {', '.join(names)}). "
+                f"Nothing was published: no institution's tables are approved (not approved: {', '.join(_refused_tables(outcomes))}). "
                 "The checks of these tables say which promise is broken."
             )
-            raise dg.Failure(message, metadata={"outcomes": dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name) for name in columns]))}, allow_retries=False)
+            raise dg.Failure(message, metadata={"outcomes": table_of_outcomes}, allow_retries=False)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(sum(one.rows.values()) for one in outcomes),
-                "outcomes": dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name) for name in columns])),
+                "outcomes": table_of_outcomes,
             }
         )
 
     return tolok_duckdb
+
+
+def _refused_tables(outcomes: Iterable[Published]) -> list[str]:
+    return sorted({stamp.table_name for outcome in outcomes for stamp in outcome.refused})
 
 
 def closing_asset() -> dg.AssetsDefinition:
@@ -356,7 +379,7 @@ def closing_asset() -> dg.AssetsDefinition:
         pool=POOL,
         description="The night's last step: it fails when a gap is open or an institution was refused, so that somebody looks.",
     )
-    def closing(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult:
+    def closing(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
         institutions = institutions_of(context, house)
         _, faults = house.institutions()
         with house.warehouse.open() as connection:
@@ -364,7 +387,10 @@ def closing_asset() -> dg.AssetsDefinition:
             gaps = night.open_gaps(connection, institutions)
             refused = night.refused(connection, audited().values(), institutions)
             night.end_run(connection, context.run.run_id, house.clock.now())
-        told = [f"{institution}: {platform}/{account} {stream} is {status}: {reason}" for institution, platform, account, stream, status, reason in gaps]
+        told = [
+            f"{institution}: {platform}/{account} {stream} is {status}: {reason}"
+            for institution, platform, account, stream, status, reason in gaps
+        ]
         told += [f"{institution} was not published: {', '.join(tables)} is not approved" for institution, tables in refused.items()]
         told += [str(fault) for fault in faults]
         if told:
@@ -389,5 +415,7 @@ def all_assets() -> list[dg.AssetsDefinition]:
 def streams_by_key() -> Mapping[dg.AssetKey, tuple[str, str]]:
     """Each raw asset's platform and stream."""
     return {
-        asset_key(raw_table(connector, stream)): (connector.platform, stream.name) for connector in platforms().values() for stream in connector.streams
+        asset_key(raw_table(connector, stream)): (connector.platform, stream.name)
+        for connector in platforms().values()
+        for stream in connector.streams
     }

@@ -24,7 +24,11 @@ CONTENT_LEADERBOARD = Table(
         key("day", "DATE", "Local date of publication"),
         key("month", "DATE", "First day of its month"),
         key("post_type", "VARCHAR", "post or quote"),
-        key("engagement_count", "BIGINT", "Reactions, comments by others, shares and saves (where the platform has them) at the age of 7 days"),
+        key(
+            "engagement_count",
+            "BIGINT",
+            "Reactions, comments by others, shares and saves (where the platform has them) at the age of 7 days",
+        ),
         Column("exposures", "BIGINT", "Views, or impressions where there are no views; NULL = the platform gives neither"),
         key("followers_at_publication", "BIGINT", "Followers on the day of publication"),
         key("engagement_rate_followers", "DOUBLE", "Engagement over followers, a fraction"),
@@ -42,7 +46,9 @@ def content_leaderboard(post_measures: pl.LazyFrame) -> pl.LazyFrame:
     required = ["reactions", "shares", "comments_audience", "followers_at_publication"]
     engaged = pl.sum_horizontal("reactions", "shares", "comments_audience", "saves", ignore_nulls=True)
     return (
-        post_measures.filter(pl.col("is_mature") & pl.all_horizontal(pl.col(required).is_not_null()) & (pl.col("followers_at_publication") > 0))
+        post_measures.filter(
+            pl.col("is_mature") & pl.all_horizontal(pl.col(required).is_not_null()) & (pl.col("followers_at_publication") > 0)
+        )
         .with_columns(month=pl.col("day").dt.truncate("1mo"), engagement_count=engaged)
         .with_columns(engagement_rate_followers=pl.col("engagement_count") / pl.col("followers_at_publication"))
         .with_columns(

@@ -55,7 +55,9 @@ def scored(values: Values, targets: Sequence[Mapping[str, Any]] = (), as_of: str
     return engine.collect(transform, {name: one.lazy() for name, one in inputs.items()}).to_dicts()
 
 
-def score(values: Values, targets: Sequence[Mapping[str, Any]] = (), as_of: str = "12-31", at_key: tuple[str, str, str] | None = None) -> Row:
+def score(
+    values: Values, targets: Sequence[Mapping[str, Any]] = (), as_of: str = "12-31", at_key: tuple[str, str, str] | None = None
+) -> Row:
     """The scorecard's row of the last of these values, or of another."""
     indicator, period, start = at_key or list(values)[-1]
     found = [
@@ -74,7 +76,9 @@ def target(indicator: str, value: float, valid_from: str = "01-01", period: str 
 REACTIONS = ("reactions", "month", "03-01")
 
 
-@pytest.mark.parametrize(("value", "attainment", "rag"), [(100, 1.0, "green"), (150, 1.5, "green"), (80, 0.8, "amber"), (79, 0.79, "red"), (0, 0.0, "red")])
+@pytest.mark.parametrize(
+    ("value", "attainment", "rag"), [(100, 1.0, "green"), (150, 1.5, "green"), (80, 0.8, "amber"), (79, 0.79, "red"), (0, 0.0, "red")]
+)
 def test_where_higher_is_better_attainment_is_the_value_over_the_target(value: float, attainment: float, rag: str) -> None:
     row = score({REACTIONS: value}, [target("reactions", 100)])
     assert (row["target"], row["target_type"], row["attainment"], row["rag"]) == (100, "absolute", attainment, rag)
@@ -105,7 +109,9 @@ def test_on_a_signed_scale_attainment_counts_from_its_lower_end() -> None:
         ({REACTIONS: 5}, [target("reactions", 0)], "12-31"),
     ],
 )
-def test_without_target_or_value_and_for_a_target_of_nothing_the_light_is_grey(values: Values, targets: list[dict[str, object]], as_of: str) -> None:
+def test_without_target_or_value_and_for_a_target_of_nothing_the_light_is_grey(
+    values: Values, targets: list[dict[str, object]], as_of: str
+) -> None:
     row = score(values, targets, as_of)
     assert (row["attainment"], row["rag"]) == (None, "grey")
 

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from assets.indicators import formulas
 from assets.indicators.measures import POST_MEASURES
 from assets.indicators.registry import indicators
-from tests.assets.test_indicators_activity import give
 from tests.support.hand import Hand, Row, at, day, span
 
 WEEK = "01-05"
@@ -194,7 +193,7 @@ def test_impressions_of_nobody_are_a_zero_denominator() -> None:
 @pytest.mark.parametrize(("reach", "value", "status"), [(99, None, "below_min_n"), (100, 0.1, "ok")])
 def test_a_rate_by_reach_is_given_from_a_hundred_reached_on(reach: int, value: float | None, status: str) -> None:
     hand = watched(*EVERY)
-    give(hand, "reach")
+    hand.give("reach")
     hand.seen("p", {"01-12": {"reactions": 10, "reach": reach}})
     row = hand.value("engagement_rate", "week", WEEK)
     assert (row["value"], row["status"], row["denominator"]) == (value, status, reach)
@@ -211,7 +210,15 @@ def test_the_comment_score_counts_followers_once_per_post() -> None:
 def indexed(scores: Sequence[float | None], period: str = "week", start: str = "03-30") -> Row:
     """The index of a period with the score 3, after weeks with these scores, the youngest last; None is a week without one."""
     series = dict.fromkeys(("population_id", "level", "platform", "account_id"), "all") | {"institution_id": "i"}
-    rest = {"numerator": 1, "denominator": 1, "n": 1, "coverage": 1.0, "is_provisional": False, "is_complete_period": True, "indicator_key": "s"}
+    rest = {
+        "numerator": 1,
+        "denominator": 1,
+        "n": 1,
+        "coverage": 1.0,
+        "is_provisional": False,
+        "is_complete_period": True,
+        "indicator_key": "s",
+    }
     weeks = [day("03-30") - timedelta(days=7 * back) for back in range(len(scores), 0, -1)]
     values = [("week", monday, score) for monday, score in zip(weeks, scores, strict=True)] + [(period, day(start), 3.0)]
     rows = [
@@ -219,7 +226,9 @@ def indexed(scores: Sequence[float | None], period: str = "week", start: str = "
          "status": "zero_denominator" if score is None else "ok"}
         for kind, first, score in values
     ]  # fmt: skip
-    found = formulas.score_index(indicators()["comment_score_index"], pl.LazyFrame(rows).with_columns(pl.col("value").cast(pl.Float64))).collect()
+    found = formulas.score_index(
+        indicators()["comment_score_index"], pl.LazyFrame(rows).with_columns(pl.col("value").cast(pl.Float64))
+    ).collect()
     return found.row(by_predicate=(pl.col("period_type") == period) & (pl.col("period_start") == day(start)), named=True)
 
 

@@ -43,7 +43,8 @@ def test_a_week_runs_from_monday_to_sunday_over_the_ends_of_years_and_february(i
 
 
 @pytest.mark.parametrize(
-    ("inside", "end"), [(date(2024, 2, 29), date(2024, 2, 29)), (date(2026, 2, 1), date(2026, 2, 28)), (date(2026, 12, 31), date(2026, 12, 31))]
+    ("inside", "end"),
+    [(date(2024, 2, 29), date(2024, 2, 29)), (date(2026, 2, 1), date(2026, 2, 28)), (date(2026, 12, 31), date(2026, 12, 31))],
 )
 def test_a_month_ends_on_its_last_day_also_in_a_leap_year(inside: date, end: date) -> None:
     row = one(cut(inside, 1), "month")

@@ -29,7 +29,9 @@ def hand() -> Hand:
     hand.seen("p1", {"01-20": {"reactions": 25, "shares": 9, "saves": 7, "impressions": 2000, "link_clicks": 30}})
     # Here it is the one that closes the 13th.
     hand.post("mastodon/m", "p2", at("01-07"))
-    hand.seen("p2", {"01-07": {"reactions": 3, "shares": 1}, "01-11": {"reactions": 5, "shares": 1}, "01-13": {"reactions": 6, "shares": 2}})
+    hand.seen(
+        "p2", {"01-07": {"reactions": 3, "shares": 1}, "01-11": {"reactions": 5, "shares": 1}, "01-13": {"reactions": 6, "shares": 2}}
+    )
     hand.comment("p1", at("01-06", "20:00"), "c1")
     hand.comment("p1", at("01-11", "23:30"), "c2", is_mention=True)
     hand.comment("p1", at("01-12", "00:30"), "c3")

@@ -89,7 +89,15 @@ def test_an_event_at_half_past_eleven_at_night_stays_on_its_local_day(tmp_path: 
     """23:30 WIB is 16:30 UTC of the same date; 00:30 WIT is 15:30 UTC of the date before."""
     with warehouse() as connection:
         arrive(tmp_path, "x", "mentions", at("01-03"), [{"id": "wib", "created_at": "2026-01-02T16:30:00Z"}])
-        arrive(tmp_path, "x", "mentions", at("01-03"), [{"id": "wit", "created_at": "2026-01-02T15:30:00Z"}], institution="timur", zone="Asia/Jayapura")
+        arrive(
+            tmp_path,
+            "x",
+            "mentions",
+            at("01-03"),
+            [{"id": "wit", "created_at": "2026-01-02T15:30:00Z"}],
+            institution="timur",
+            zone="Asia/Jayapura",
+        )
         raw.land(connection, tmp_path, at("01-03"))
         found = dict(rows(connection, "x", "mentions").select("record_key", "day").iter_rows())
     assert found == {"wib": day("01-02"), "wit": day("01-03")}
@@ -112,6 +120,21 @@ def test_a_failure_is_entered_once_however_often_it_is_tried(tmp_path: Path) -> 
         assert connection.sql("SELECT count(*) FROM meta.fetch").fetchall() == [(1,)]
 
 
+def test_a_replay_takes_the_runs_in_the_order_in_which_they_asked_whatever_their_names(tmp_path: Path) -> None:
+    """The run that failed at two is named after the one that healed it at eight; both stand in the ledger."""
+    with warehouse() as connection:
+        arrive(tmp_path, "x", "accounts", at("01-02", "02:00"), [], run_id="z", reason="X answered 503.", status="missing")
+        raw.land(connection, tmp_path, at("01-02", "02:00"))
+        arrive(tmp_path, "x", "accounts", at("01-02", "08:00"), [{"id": "main"}], run_id="a")
+        raw.land(connection, tmp_path, at("01-02", "08:00"))
+        live = connection.sql("FROM meta.fetch ORDER BY requested_at").fetchall()
+    with warehouse() as connection:
+        raw.replay(connection, tmp_path, at("01-02", "08:00"))
+        again = connection.sql("FROM meta.fetch ORDER BY requested_at").fetchall()
+    assert len(live) == 2
+    assert again == live
+
+
 def test_a_file_of_lines_without_its_manifest_was_cut_short_and_is_not_read(tmp_path: Path) -> None:
     with warehouse() as connection:
         arrive(tmp_path, "x", "posts", at("01-02", "02:00"), [likes("p", 5)])
@@ -122,7 +145,10 @@ def test_a_file_of_lines_without_its_manifest_was_cut_short_and_is_not_read(tmp_
 
 INSTANTS = [at("01-01", "13:00") + timedelta(hours=step) for step in range(0, 80, 3)]
 SNAPSHOTS = st.lists(
-    st.tuples(st.sampled_from(INSTANTS), st.sampled_from(["p", "q"]), st.integers(0, 3)), min_size=1, max_size=7, unique_by=lambda one: one[:2]
+    st.tuples(st.sampled_from(INSTANTS), st.sampled_from(["p", "q"]), st.integers(0, 3)),
+    min_size=1,
+    max_size=7,
+    unique_by=lambda one: one[:2],
 )
 
 

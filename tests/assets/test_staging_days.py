@@ -25,7 +25,10 @@ def moved(hand: Hand, post: str = "p", measure: str = "reactions") -> dict[str, 
 
 def known(hand: Hand, stream: str, column: str = "status") -> dict[str, object]:
     """Per day of the ledger of a stream: its status, or another column."""
-    return {f"{one:%m-%d}": said for one, said in hand.make(COVERAGE).filter(pl.col("stream") == stream).sort("day").select("day", column).rows()}
+    return {
+        f"{one:%m-%d}": said
+        for one, said in hand.make(COVERAGE).filter(pl.col("stream") == stream).sort("day").select("day", column).rows()
+    }
 
 
 def test_a_new_post_starts_from_zero_and_its_movements_sum_to_its_last_counter() -> None:

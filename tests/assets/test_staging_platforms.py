@@ -55,7 +55,9 @@ def staged(output: Table, hand: Hand, *records: tuple[str, str, str, Record]) ->
             connection.execute(f"INSERT INTO {table.name} BY NAME FROM row")
             connection.unregister("row")
         frames = {
-            source.name: read(connection, source.table, "i", json_types=source.json_types) if source.json_types else hand.make(source.table).lazy()
+            source.name: read(connection, source.table, "i", json_types=source.json_types)
+            if source.json_types
+            else hand.make(source.table).lazy()
             for source in transform.inputs
         }
         return engine.collect(transform, frames)
@@ -271,7 +273,9 @@ def test_on_mastodon_an_item_answers_the_post_that_it_replies_to_and_a_thread_pa
 
 
 def test_who_wrote_an_item_and_what_it_is_are_kept_as_flags() -> None:
-    item = x_item("9", conversation_id="p", referenced_posts=[{"type": "reposted", "id": "1"}], flags={"by_us": True, "spam": True, "by_staff": True})
+    item = x_item(
+        "9", conversation_id="p", referenced_posts=[{"type": "reposted", "id": "1"}], flags={"by_us": True, "spam": True, "by_staff": True}
+    )
     row = staged(things.COMMENTS, with_post("x/main"), ("x/main", "mentions", "01-03", item)).row(0, named=True)
     assert [row[name] for name in ("is_own", "is_spam", "is_staff", "is_reshare", "word_count")] == [True, True, True, True, 3]
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from connectors.clock import InjectedClock
 from connectors.fetch import Fetched, fetch_window
@@ -19,6 +20,10 @@ from connectors.registry import platforms
 from connectors.secret import Secret
 from connectors.streams import Account, Limits, Stream, Window
 from tests.connectors.served import Said, Speaker, speaking
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("no-clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no-clock")
 
 NOW = datetime(2026, 1, 15, 19, tzinfo=UTC)
 TOKEN = "tok-7f3a9c-never-shown"

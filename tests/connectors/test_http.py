@@ -375,7 +375,7 @@ def test_half_of_a_surrogate_pair_costs_itself_and_not_the_page(speaker: Speaker
     assert ask(make_door(speaker.url)) == {"data": [{"text": "\ufffd"}, {"text": "\ufffd \U0001f600 \\ud83d"}]}
 
 
-@given(st.text(st.characters()).map(json.dumps))
+@given(st.text(st.characters(exclude_categories=["Cs"])).map(json.dumps))
 def test_good_characters_are_never_mended(text: str) -> None:
     assert http._without_lone_surrogates(text.encode()) == text.encode()
 

@@ -84,7 +84,7 @@ def read(speaker: Speaker, stream: Stream) -> tuple[Fetched, list[str]]:
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(count=COUNTS, size=PAGE_SIZES)
 def test_each_record_comes_once_whatever_the_page_size(one_speaker: Speaker, way: Way, count: int, size: int) -> None:
     records = [{"id": f"r{number}"} for number in range(count)]

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.played import PlayedHome
 
+
 @pytest.fixture(scope="session")
 def published_file(request: pytest.FixtureRequest) -> Path:
     """The file that TOLOK_PUBLISHED_FILE names, else that of a demo played for the tests."""

@@ -56,12 +56,13 @@ def test_the_platform_of_the_example_gives_the_common_shapes(platform: tuple[Con
         {"id": "7", "created_at": "2026-01-02T03:04:05Z", "followers_count": 5, "favourites_count": 3, "tags": [{"name": "Zakat"}]}
     )
     for shape, source in mapping.sources.items():
-        typed = duckdb.sql(
+        relation = duckdb.sql(
             "SELECT 'i' AS institution_id, 'a' AS account_id, DATE '2026-01-02' AS day, TIMESTAMPTZ '2026-01-02 19:00:00Z' AS observed_at, "
             "json_transform($payload, $types) AS p",
             params={"payload": payload, "types": json.dumps(source.json_types)},
-        ).pl()
-        typed = typed.with_columns(pl.col("observed_at").dt.convert_time_zone("UTC"))
+        )
+        assert relation is not None
+        typed = relation.pl().with_columns(pl.col("observed_at").dt.convert_time_zone("UTC"))
         rows = given(shape, [mapping], {mapping.platform: typed.lazy()}).collect()
         assert rows.height == 1
         assert set(SHAPES[shape]) < set(rows.columns)

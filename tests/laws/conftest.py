@@ -14,7 +14,7 @@ from pipelines.house import House
 from pipelines.reference import write_reference
 from sandbox.server import Running
 from tests.support.frames import Frames, compute_all, inputs_of
-from tests.support.nights import INSTITUTION, copy_home, derive, institutions_of, instant, make_home, play
+from tests.support.nights import INSTITUTION, copy_home, derive, instant, institutions_of, make_home, play
 
 LAST = 10
 MISSED = 5

@@ -37,7 +37,7 @@ def imports_of(graph: grimp.ImportGraph, room: str) -> set[tuple[str, str]]:
 
 
 def allowed(other: str, may: set[str]) -> bool:
-    return other in may or other.split(".")[0] in may
+    return other in may or other.split(".", maxsplit=1)[0] in may
 
 
 @pytest.mark.parametrize("room", ["connectors", "assets", "checks", "sandbox"])

@@ -79,7 +79,9 @@ def without(frames: Frames, table: str, field: str) -> Frames:
     return frames | {table: frames[table].with_columns(p=pl.col("p").struct.with_fields(absent.alias("public_metrics")))}
 
 
-def test_a_field_that_the_platform_stops_giving_is_missing_wherever_it_is_needed_and_nowhere_zero(undisturbed: House, frames: Frames) -> None:
+def test_a_field_that_the_platform_stops_giving_is_missing_wherever_it_is_needed_and_nowhere_zero(
+    undisturbed: House, frames: Frames
+) -> None:
     found = compute_all(without(inputs_of(undisturbed, INSTITUTION), "raw.x__posts", "bookmark_count"))
     on_x = pl.col("platform") == "x"
     assert found["staging.post_snapshots"].filter(on_x)["saves"].null_count() == found["staging.post_snapshots"].filter(on_x).height

@@ -54,11 +54,13 @@ def split(frames: Frames, key: str) -> list[Frames]:
     """The frames parted by the values of a key; a table without the key goes to every part whole."""
     found = {value for frame in frames.values() if key in frame.columns for value in frame[key].unique().to_list()}
     return [
-        {name: frame.filter(pl.col(key) == value) if key in frame.columns else frame for name, frame in frames.items()} for value in sorted(found)
+        {name: frame.filter(pl.col(key) == value) if key in frame.columns else frame for name, frame in frames.items()}
+        for value in sorted(found)
     ]
 
 
-CASES = [(transform, key) for transform in all_transforms() for key in transform.split_by]
+# That a table may be parted by institution is tried below, on tables that were made apart from the beginning.
+CASES = [(transform, key) for transform in all_transforms() for key in transform.split_by if key != "institution_id"]
 
 
 @pytest.mark.parametrize(("transform", "key"), CASES, ids=[f"{transform.output.name}-{key}" for transform, key in CASES])
@@ -71,8 +73,11 @@ def test_a_transform_gives_the_same_whole_from_parts(transform: Transform, key: 
 
 
 @pytest.mark.parametrize("transform", all_transforms(), ids=lambda transform: transform.output.name)
-def test_two_institutions_together_have_the_numbers_that_each_has_alone(transform: Transform, parts: dict[str, Frames], whole: Frames) -> None:
+def test_two_institutions_together_have_the_numbers_that_each_has_alone(
+    transform: Transform, parts: dict[str, Frames], whole: Frames
+) -> None:
     """From the inputs up: the tables of both, computed from both, are those of each computed alone."""
+    assert "institution_id" in transform.split_by
     inputs = {source.table.name: whole[source.table.name] for source in transform.inputs}
     assert compute(transform, inputs).equals(whole[transform.output.name].sort(transform.output.key))
     assert parts[SECOND].keys() == parts[INSTITUTION].keys()

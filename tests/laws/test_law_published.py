@@ -6,7 +6,6 @@ Here the demo plays some nights through Dagster, as a real run does.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -176,7 +175,9 @@ def test_the_published_file_opens_with_a_duckdb_of_years_ago(once: PlayedHome) -
         "print(duckdb.__version__, c.execute('SELECT count(*) FROM mart.goal_fundraising').fetchone()[0], "
         "c.execute(\"SELECT count(comment) FROM duckdb_columns() WHERE table_name = 'goal_fundraising'\").fetchone()[0])"
     )
-    told = subprocess.run([str(older), "-c", script, str(published_file(once.home))], capture_output=True, text=True, check=True).stdout.split()
+    told = subprocess.run(
+        [str(older), "-c", script, str(published_file(once.home))], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert told[0].startswith("1.4")
     assert int(told[1]) > 0
     assert int(told[2]) > 50
@@ -206,7 +207,7 @@ def test_the_checksums_are_those_of_the_files(once: PlayedHome) -> None:
 def test_the_published_file_is_kept_per_run_without_a_second_copy_of_its_bytes(once: PlayedHome) -> None:
     kept = sorted((once.home / "published" / demo.INSTITUTION / "runs").iterdir())
     assert [folder.name for folder in kept] == ["2026-01-08", "2026-01-09"]
-    assert os.path.samefile(kept[-1] / "tolok.duckdb", published_file(once.home))
+    assert (kept[-1] / "tolok.duckdb").samefile(published_file(once.home))
 
 
 def test_the_first_published_value_of_a_complete_period_is_remembered(once: PlayedHome) -> None:
@@ -236,9 +237,14 @@ def test_one_platform_down_is_published_with_its_gap_and_healed_by_fetching_it_a
         assert "x/2200000000000000001 posts is expected" in outcome.failures["publish__closing"]
         assert outcome.published == {demo.INSTITUTION: "published"}
         with duckdb.connect(str(published_file(played.home)), read_only=True) as reader:
-            there = "SELECT platform, status FROM mart.indicator_values WHERE indicator_key = 'reactions' AND population_id = 'all' AND level = 'platform' AND period_type = 'day' AND period_start = '2026-01-10' ORDER BY 1"
+            there = (
+                "SELECT platform, status FROM mart.indicator_values WHERE indicator_key = 'reactions' AND population_id = 'all' "
+                "AND level = 'platform' AND period_type = 'day' AND period_start = '2026-01-10' ORDER BY 1"
+            )
             assert reader.execute(there).fetchall() == [("mastodon", "ok"), ("x", "missing_input")]
-            assert reader.execute("SELECT DISTINCT status FROM meta.coverage WHERE platform = 'x' AND day = '2026-01-10'").fetchall() == [("expected",)]
+            assert reader.execute("SELECT DISTINCT status FROM meta.coverage WHERE platform = 'x' AND day = '2026-01-10'").fetchall() == [
+                ("expected",)
+            ]
         running.faults([])
         with house.warehouse.open():
             pass

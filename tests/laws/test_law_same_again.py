@@ -20,7 +20,7 @@ from tests.laws.conftest import LAST, Copy
 from tests.support.content import content, derived, differences, every_table, raw_tables, rows_of
 from tests.support.frames import Frames, compute_all, inputs_of
 from tests.support.landing import warehouse
-from tests.support.nights import INSTITUTION, derive, institutions_of, instant, landing_files, make_home, play
+from tests.support.nights import INSTITUTION, derive, instant, institutions_of, landing_files, make_home, play
 
 
 def all_stamps(house: House) -> list[stamps.Stamp]:

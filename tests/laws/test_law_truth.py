@@ -60,7 +60,9 @@ def test_after_eleven_nights_every_published_number_is_the_true_one(undisturbed:
 
 
 @pytest.mark.slow
-def test_after_a_hundred_and_twenty_nights_every_published_number_is_the_true_one(sandbox: Running, the_world: World, tmp_path: Path) -> None:
+def test_after_a_hundred_and_twenty_nights_every_published_number_is_the_true_one(
+    sandbox: Running, the_world: World, tmp_path: Path
+) -> None:
     house = make_home(tmp_path / "home", sandbox.url)
     assert the_world.missed_nights == (the_world.nights[MISSED_IN_120],)
     nights(house, sandbox, 0, NIGHTS, skip=(MISSED_IN_120,))

@@ -50,7 +50,11 @@ def test_every_value_and_status_is_the_worlds(published: dict[Key, Expected], tr
 def test_every_ratio_carries_the_worlds_parts(published: dict[Key, Expected], truth: dict[Key, Expected]) -> None:
     parts = {key: must for key, must in truth.items() if must.numerator is not None or must.denominator is not None}
     assert len(parts) > 10_000
-    wrong = {key: must for key, must in parts.items() if (published[key].numerator, published[key].denominator) != (must.numerator, must.denominator)}
+    wrong = {
+        key: must
+        for key, must in parts.items()
+        if (published[key].numerator, published[key].denominator) != (must.numerator, must.denominator)
+    }
     assert not wrong, list(wrong.items())[:5]
 
 

@@ -55,9 +55,11 @@ def test_every_table_shows_its_columns(defs: dg.Definitions) -> None:
 
 
 def test_there_is_a_night_at_two_in_each_zone_in_use_and_an_hourly_fetch(defs: dg.Definitions) -> None:
-    schedules = {schedule.name: schedule for schedule in defs.resolve_all_schedule_defs()} if hasattr(defs, "resolve_all_schedule_defs") else {
-        schedule.name: schedule for schedule in defs.get_repository_def().schedule_defs
-    }
+    schedules = (
+        {schedule.name: schedule for schedule in defs.resolve_all_schedule_defs()}
+        if hasattr(defs, "resolve_all_schedule_defs")
+        else {schedule.name: schedule for schedule in defs.get_repository_def().schedule_defs}
+    )
     assert set(schedules) == {"night_asia_jakarta", "night_asia_jayapura", "hourly"}
     for name, zone in (("night_asia_jakarta", "Asia/Jakarta"), ("night_asia_jayapura", "Asia/Jayapura")):
         assert (schedules[name].cron_schedule, schedules[name].execution_timezone) == ("0 2 * * *", zone)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import jsonschema
 import pytest
-import tomllib
 
 from assets.goals import goals
 from connectors.secret import Secret
@@ -69,7 +69,10 @@ def test_a_good_file_is_read_and_its_zone_and_handles_are_made_plain(tmp_path: P
         (GOOD.replace("[goals.fundraising]", "[goals.wealth]").replace("accounts = [", "# ["), "goals.wealth: there is no such goal"),
         (GOOD.replace('"x/2"', '"x/3"'), "goals.fundraising.accounts: x/3 is not among the accounts"),
         (GOOD.replace('"mentions"', '"likes"'), "targets[0].indicator: 'likes' does not judge the goal fundraising"),
-        (GOOD.replace('goal = "fundraising"', 'goal = "recruitment"'), "targets[0].goal: 'recruitment' is not among the goals of this file"),
+        (
+            GOOD.replace('goal = "fundraising"', 'goal = "recruitment"'),
+            "targets[0].goal: 'recruitment' is not among the goals of this file",
+        ),
         (GOOD + GOOD[GOOD.index("[[targets]]") :], "targets[1]: a second target for mentions (month) from 2026-01-01"),
         (GOOD.replace('base_url = "https://mastodon.example"', ""), "mastodon/1 needs platforms.mastodon.base_url"),
         (GOOD.replace('id = "2"', 'id = "1"').replace('platform = "x"', 'platform = "mastodon"'), "accounts: mastodon/1 is listed twice"),
@@ -96,7 +99,7 @@ def test_a_secret_in_the_file_is_refused_with_the_way_to_do_it(tmp_path: Path) -
 
 
 def test_broken_toml_is_refused_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="not valid TOML.*line 2"):
+    with pytest.raises(SettingsError, match=r"not valid TOML.*line 2"):
         load_institution(written(tmp_path, 'name = "x"\nzone = \n'))
 
 
@@ -138,13 +141,26 @@ def test_the_tokens_variable_is_named_after_institution_and_platform_unless_the_
     assert token_name(institution, institution.accounts[1]) == "X_MAIN"
 
 
+def validated(document: object, schema: dict[str, object]) -> None:
+    """Holds the document against the schema.
+
+    Raises:
+        ValidationError: it does not fit.
+    """
+    jsonschema.Draft202012Validator(schema).validate(document)
+
+
+def as_json(text: str) -> object:
+    """TOML as JSON has it: without dates."""
+    return json.loads(json.dumps(tomllib.loads(text), default=str))
+
+
 def test_the_json_schema_accepts_the_template_and_a_good_file_and_refuses_an_unknown_key() -> None:
     schema = json.loads(json_schema())
-    dates_as_text = lambda text: json.loads(json.dumps(tomllib.loads(text), default=str))  # noqa: E731 JSON has no dates
-    jsonschema.validate(dates_as_text(GOOD), schema)
-    jsonschema.validate(dates_as_text(institution_template("contoh")), schema)
+    validated(as_json(GOOD), schema)
+    validated(as_json(institution_template("contoh")), schema)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(dates_as_text(GOOD + "\nunknown = 1\n"), schema)
+        validated(as_json(GOOD + "\nunknown = 1\n"), schema)
 
 
 def test_the_template_loads_as_it_stands_and_names_all_eleven_goals(tmp_path: Path) -> None:

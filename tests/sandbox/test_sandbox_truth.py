@@ -115,7 +115,7 @@ def test_the_mentions_and_comments_of_the_giveaway_day_are_those_of_the_mentions
         for post in x_pages(client, f"{account_id}/tweets", night, night - timedelta(days=60))
         if not is_kind(post, "replied_to")
     }
-    items = {}
+    items: dict[str, Any] = {}
     for account_id in ours:
         items |= {item["id"]: item for item in x_pages(client, f"{account_id}/mentions", night, night - timedelta(days=7))}
     mentions, comments = set(), set()

@@ -126,7 +126,7 @@ def test_a_counter_falls_between_two_nights(world: World, account: Any) -> None:
 
 @pytest.mark.parametrize("account", [X_MAIN, MASTODON])
 @pytest.mark.parametrize(("name", "is_young"), [("deleted_young", True), ("deleted_old", False)])
-def test_a_post_is_seen_by_some_nights_and_then_deleted_mid_week(world: World, account: Any, name: str, is_young: bool) -> None:  # noqa: FBT001
+def test_a_post_is_seen_by_some_nights_and_then_deleted_mid_week(world: World, account: Any, name: str, is_young: bool) -> None:
     post = world.planted(f"{name}/{account.handle}")
     assert (post.deleted_ts - post.ts < 7 * DAY) == is_young
     assert local_day(post.deleted_ts).weekday() in (2, 3)

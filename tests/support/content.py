@@ -38,7 +38,7 @@ def rows_of(connection: duckdb.DuckDBPyConnection, table: Table, institution_id:
     """The stamped columns of a table (of one institution), ordered by its key."""
     where = "" if institution_id is None else " WHERE institution_id = ?"
     query = f"SELECT {', '.join(table.stamped)} FROM {table.name}{where}"
-    found = connection.sql(query, params=[institution_id] if where else None).pl()
+    found: pl.DataFrame = connection.sql(query, params=[institution_id] if where else None).pl()
     times = [name for name, dtype in found.schema.items() if isinstance(dtype, pl.Datetime)]
     return found.with_columns(pl.col(times).dt.convert_time_zone("UTC")).sort([name for name in table.key if name in table.stamped])
 

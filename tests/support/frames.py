@@ -28,7 +28,10 @@ def inputs_of(house: House, institution_id: str) -> Frames:
     with house.warehouse.open() as connection:
         for source in sources.values():
             ensure(connection, source.table)
-        return {name: _read(source, lambda one: read(connection, one.table, institution_id, json_types=one.json_types)) for name, source in sources.items()}
+        return {
+            name: _read(source, lambda one: read(connection, one.table, institution_id, json_types=one.json_types))
+            for name, source in sources.items()
+        }
 
 
 def _read(source: Input, get: Callable[[Input], pl.LazyFrame]) -> pl.DataFrame:

@@ -130,7 +130,8 @@ class Hand:
         observed = datetime.combine(morrow, time.fromisoformat(clock), ZoneInfo(self.zone)).astimezone(UTC)
         for stream in streams:
             is_first = not any(
-                (row["platform"], row["account_id"], row["stream"]) == (platform, identity, stream) for row in self._rows.get(FETCH.name, [])
+                (row["platform"], row["account_id"], row["stream"]) == (platform, identity, stream)
+                for row in self._rows.get(FETCH.name, [])
             )
             back = timedelta(days=30) if is_first else LOOKBACK[stream]
             self.put(
@@ -139,6 +140,11 @@ class Hand:
                 day=(observed - timedelta(hours=12)).astimezone(ZoneInfo(self.zone)).date(),
                 is_complete=failed is None, is_last=True, ledger_status=failed or "fetched", reason=failed,
             )  # fmt: skip
+
+    def give(self, *measures: str) -> None:
+        """The platforms give measures that they lack today."""
+        for row in reference_rows(self.institution)[reference.AVAILABILITY]:
+            self.put(reference.AVAILABILITY, **(row | {"is_given": row["is_given"] or row["measure"] in measures}))
 
     def deny(self, field: str) -> None:
         """All fetches of posts so far were told that the token may not read the field."""
@@ -185,7 +191,8 @@ class Hand:
 
     def mention(self, account: str, created: datetime, identity: str, **more: object) -> None:
         """An item by somebody that @mentions an account of ours."""
-        self._item(things.MENTIONS, *account.split("/"), created, identity, **more)
+        platform, account_id = account.split("/")
+        self._item(things.MENTIONS, platform, account_id, created, identity, **more)
 
     def _item(self, table: Table, platform: str, account_id: str, created: datetime, identity: str, **more: object) -> None:
         local = created.astimezone(ZoneInfo(self.zone)).date()

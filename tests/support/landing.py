@@ -42,7 +42,9 @@ def arrive(
     number = len(list(folder.glob("*.json")))
     stem = folder / f"{platform}__{stream}__{number:04}_00"
     told = {"requested_at": observed_at.isoformat(), "observed_at": observed_at.isoformat()}
-    stem.with_suffix(".ndjson").write_text("".join(json.dumps(told | {"payload": dict(record)}) + "\n" for record in records), encoding="utf-8")
+    stem.with_suffix(".ndjson").write_text(
+        "".join(json.dumps(told | {"payload": dict(record)}) + "\n" for record in records), encoding="utf-8"
+    )
     manifest: dict[str, Any] = {
         "institution_id": institution, "platform": platform, "account_id": account, "stream": stream, "zone": zone, "run_id": run,
         "is_last": True, "is_complete": reason is None, "ledger_status": status, "reason": reason, "records": len(records), "rejected": 0,
@@ -63,4 +65,5 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
 def rows(connection: duckdb.DuckDBPyConnection, platform: str, stream: str) -> pl.DataFrame:
     """A raw table in the columns that make up its content, ordered by key."""
     table = raw.raw_table(platforms()[platform], platforms()[platform].stream(stream))
-    return connection.sql(f"SELECT {', '.join(table.stamped)} FROM {table.name}").pl().sort(table.key)
+    found: pl.DataFrame = connection.sql(f"SELECT {', '.join(table.stamped)} FROM {table.name}").pl()
+    return found.sort(table.key)

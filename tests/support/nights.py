@@ -76,9 +76,7 @@ def derive(house: House, run_id: str) -> list[str]:
     return [name for name, one in zip(tables, made, strict=True) if one.written.changed_from is not None]
 
 
-def nights(
-    house: House, sandbox: Running, first: int, count: int, skip: Collection[int] = (), *, derive_each: bool = False
-) -> None:
+def nights(house: House, sandbox: Running, first: int, count: int, skip: Collection[int] = (), *, derive_each: bool = False) -> None:
     """Play the sandbox's nights `first` to `first + count - 1`, less those in `skip`; derive after each, or once at the end."""
     played = [number for number in range(first, first + count) if number not in skip]
     for number in played:
@@ -89,4 +87,6 @@ def nights(
 
 def landing_files(house: House) -> dict[str, bytes]:
     """Every file under landing/, by its path there."""
-    return {str(path.relative_to(house.landing_path)): path.read_bytes() for path in sorted(house.landing_path.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(house.landing_path)): path.read_bytes() for path in sorted(house.landing_path.rglob("*")) if path.is_file()
+    }
