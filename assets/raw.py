@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -319,21 +319,15 @@ def _merge(
     with transaction(connection):
         _decide(connection, table, stream, told, now)
         connection.execute(
-            f"MERGE INTO {table.name} AS t USING (FROM decided WHERE action <> 'same') AS b ON {_same_key(table)} "
+            f"MERGE INTO {table.name} AS t USING (FROM decided WHERE action IN ('new', 'changed')) AS b ON {_same_key(table)} "
             f"WHEN MATCHED THEN UPDATE SET {updates} WHEN NOT MATCHED THEN INSERT ({', '.join(table.names)}) VALUES ({values})"
         )
-        for one in connection.execute(
-            "SELECT institution_id, min(day) FROM decided WHERE action <> 'same' GROUP BY institution_id ORDER BY institution_id"
-        ).fetchall():
-            mark(connection, table.name, one[0], one[1])
-        counts = {
-            lines: (new, changed)
-            for lines, new, changed in connection.execute(
-                "SELECT lines, count(*) FILTER (action = 'new'), count(*) FILTER (action = 'changed') FROM decided GROUP BY lines"
-            ).fetchall()
-        }
-        unkeyed = dict(connection.execute("SELECT lines, count(*) FROM unkeyed GROUP BY lines").fetchall())
-        entries = [_entry(one, counts.get(one["lines"], (0, 0)), unkeyed.get(one["lines"], 0)) for one in told]
+        counts = {line.lines: line for line in _counted(connection)}
+        for institution_id in sorted({line.institution_id for line in counts.values()}):
+            days = [line.first_day for line in counts.values() if line.institution_id == institution_id and line.first_day is not None]
+            if days:
+                mark(connection, table.name, institution_id, min(days))
+        entries = [_entry(one, counts.get(one["lines"])) for one in told]
         informative = [_enter(connection, stream, entry) for entry in entries]
     kept = {path: entry["day"] for path, entry, is_kept in zip(manifests, entries, informative, strict=True) if is_kept}
     gaps = [
@@ -345,13 +339,33 @@ def _merge(
     return Landed(table.name, *totals), gaps, kept
 
 
+class _Counted(NamedTuple):
+    """What was decided for one file of lines; `first_day` is the earliest that it touches, None when it touches none."""
+
+    lines: str
+    institution_id: str
+    new: int
+    changed: int
+    unkeyed: int
+    first_day: date | None
+
+
+def _counted(connection: duckdb.DuckDBPyConnection) -> list[_Counted]:
+    found = connection.execute(
+        "SELECT lines, institution_id, count(*) FILTER (action = 'new'), count(*) FILTER (action = 'changed'), "
+        "count(*) FILTER (action = 'unkeyed'), min(day) FILTER (action IN ('new', 'changed')) FROM decided GROUP BY ALL"
+    ).fetchall()
+    return [_Counted(*row) for row in found]
+
+
 def _decide(connection: duckdb.DuckDBPyConnection, table: Table, stream: Stream, told: Sequence[Mapping[str, Any]], now: datetime) -> None:
-    """Leave two temporary tables: `decided` (each key's best record of the batch and what to do with it) and `unkeyed`.
+    """Leave the temporary table `decided`: each record of the batch and what to do with it: new, changed, same, or unkeyed.
 
     Of several snapshots on one day the one nearest to the day's end is kept, so that a later rerun shifts nothing.
+    One statement, because a night has seven of these and a statement costs more than its few hundred rows (measured).
     """
     is_snapshot = isinstance(stream.kind, Snapshot)
-    at_path = "$." + (stream.kind.at if isinstance(stream.kind, Event | Daily) else "")
+    at_path = f"$.{stream.kind.at}" if isinstance(stream.kind, Event | Daily) else "$"
     manifests = pl.DataFrame(
         [
             {name: one[name] for name in ("lines", "institution_id", "account_id", "zone", "run_id", "window_start", "window_end")}
@@ -360,10 +374,14 @@ def _decide(connection: duckdb.DuckDBPyConnection, table: Table, stream: Stream,
     )
     day = "((observed_at - INTERVAL 12 HOUR) AT TIME ZONE zone)::DATE" if is_snapshot else "(happened_at AT TIME ZONE zone)::DATE"
     distance = "abs(epoch(observed_at) - epoch(((day + 1)::TIMESTAMP) AT TIME ZONE zone))" if is_snapshot else "-epoch(observed_at)"
+    # Of two equally near the earlier stays, so that the order in which they arrive does not matter.
+    kept_distance = "abs(epoch(t.observed_at) - epoch(((t.day + 1)::TIMESTAMP) AT TIME ZONE b.zone))"
+    is_nearer = f"(b.distance, b.observed_at) < ({kept_distance}, t.observed_at)" if is_snapshot else "false"
+    is_as_near = f"b.observed_at {'=' if is_snapshot else '>='} t.observed_at"
     connection.register("manifests", manifests)
     connection.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE batch AS
+        CREATE OR REPLACE TEMP TABLE decided AS
         WITH cut AS (
             SELECT m.* EXCLUDE (window_start, window_end), m.window_start::TIMESTAMPTZ AS window_start, m.window_end::TIMESTAMPTZ AS window_end,
                    l.requested_at, l.observed_at, l.payload, $now::TIMESTAMPTZ AS changed_at,
@@ -372,50 +390,35 @@ def _decide(connection: duckdb.DuckDBPyConnection, table: Table, stream: Stream,
             FROM read_json($files, format = 'newline_delimited', columns = {LINE_COLUMNS}, filename = true,
                            maximum_object_size = {MAX_RECORD_BYTES}) AS l
             JOIN manifests AS m ON m.lines = l.filename
-        ), dated AS (SELECT *, {day} AS day FROM cut)
-        SELECT *, {distance} AS distance FROM dated
+        ), dated AS (SELECT *, {day} AS day FROM cut
+        ), far AS (SELECT *, {distance} AS distance FROM dated
+        ), placed AS (
+            SELECT *, row_number() OVER (PARTITION BY {", ".join(table.key)} ORDER BY distance, observed_at, payload_hash) AS place FROM far
+        )
+        SELECT b.*, CASE WHEN b.record_key IS NULL OR b.day IS NULL THEN 'unkeyed'
+                         WHEN b.place > 1 THEN 'same'
+                         WHEN t.record_key IS NULL THEN 'new'
+                         WHEN {is_nearer} OR ({is_as_near} AND t.payload_hash <> b.payload_hash) THEN 'changed' ELSE 'same' END AS action
+        FROM placed AS b LEFT JOIN {table.name} AS t ON {_same_key(table)}
         """,
-        {
-            "now": now,
-            "key_path": f"$.{stream.kind.key}",
-            "at_path": at_path if at_path != "$." else "$",
-            "files": [one["lines"] for one in told],
-        },
+        {"now": now, "key_path": f"$.{stream.kind.key}", "at_path": at_path, "files": [one["lines"] for one in told]},
     )
     connection.unregister("manifests")
-    connection.execute("CREATE OR REPLACE TEMP TABLE unkeyed AS SELECT lines FROM batch WHERE record_key IS NULL OR day IS NULL")
-    # Of two equally near the earlier stays, so that the order in which they arrive does not matter.
-    kept_distance = "abs(epoch(t.observed_at) - epoch(((t.day + 1)::TIMESTAMP) AT TIME ZONE b.zone))"
-    is_nearer = f"(b.distance, b.observed_at) < ({kept_distance}, t.observed_at)" if is_snapshot else "false"
-    is_as_near = f"b.observed_at {'=' if is_snapshot else '>='} t.observed_at"
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE decided AS
-        WITH best AS (
-            SELECT * FROM batch WHERE record_key IS NOT NULL AND day IS NOT NULL
-            QUALIFY row_number() OVER (PARTITION BY {", ".join(table.key)} ORDER BY distance, observed_at, payload_hash) = 1
-        )
-        SELECT b.*, CASE WHEN t.record_key IS NULL THEN 'new'
-                         WHEN {is_nearer} OR ({is_as_near} AND t.payload_hash <> b.payload_hash) THEN 'changed' ELSE 'same' END AS action
-        FROM best AS b LEFT JOIN {table.name} AS t ON {_same_key(table)}
-        """
-    )
 
 
 def _same_key(table: Table) -> str:
     return " AND ".join(f"t.{name} = b.{name}" for name in table.key)
 
 
-def _entry(told: Mapping[str, Any], counts: tuple[int, int], unkeyed: int) -> dict[str, Any]:
+def _entry(told: Mapping[str, Any], counted: _Counted | None) -> dict[str, Any]:
     """The ledger's row for one manifest."""
     times = {name: datetime.fromisoformat(told[name]) for name in ("window_start", "window_end", "requested_at", "observed_at")}
     entry = {name: told[name] for name in FETCH.names if name in told} | times
-    rejected = told["rejected"] + unkeyed
     return entry | {
         "day": snapshot_day(times["observed_at"], told["zone"]),
-        "rejected": rejected,
-        "rows_new": counts[0],
-        "rows_changed": counts[1],
+        "rejected": told["rejected"] + (counted.unkeyed if counted else 0),
+        "rows_new": counted.new if counted else 0,
+        "rows_changed": counted.changed if counted else 0,
     }
 
 
