@@ -40,6 +40,7 @@ APPROVAL_KEY = dg.AssetKey(["checks", "approval"])
 PUBLISH_KEY = dg.AssetKey(["publish", "tolok_duckdb"])
 CLOSING_KEY = dg.AssetKey(["publish", "closing"])
 REFERENCE_KEY = dg.AssetKey(["ref", "settings"])
+EQUALS = "what is found equals what must be, line by line"
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 
@@ -301,9 +302,9 @@ def verdict_table(verdicts: Iterable[gate.Verdict]) -> dg.TableMetadataValue:
                 "institution": verdict.institution_id,
                 "table": verdict.table_name,
                 "promise": verdict.sentence,
-                "held": "unchanged since approved" if verdict.unchanged else "yes" if verdict.passed else "NO",
-                "expected": verdict.expected,
-                "found": verdict.found,
+                "held": "yes" if verdict.passed else "NO",
+                "expected": EQUALS if verdict.expected == "found = expected" else verdict.expected,
+                "found": f"{verdict.found} ({verdict.rows_judged:,} rows)" if verdict.rows_judged else verdict.found,
             }
         )
         for verdict in verdicts

@@ -95,13 +95,13 @@ def test_a_sabotaged_table_is_refused_at_the_command_line(played: PlayedHome) ->
 
 def test_a_refused_institutions_last_file_stands_marked_stale_and_is_fresh_again_after_mending(played: PlayedHome) -> None:
     status = published_file(played.home).with_name("status.json")
-    sabotage(played.house, "UPDATE goals.goal_scorecard SET value = value + 1 WHERE value IS NOT NULL")
+    sabotage(played.house, "UPDATE goals.goal_scorecard SET n = n + 1")
     with played.house.warehouse.open() as connection:
         publish(connection, played.house.published_path, demo.INSTITUTION, NOW)
     told = json.loads(status.read_text(encoding="utf-8"))
     assert told["is_stale"] is True
     assert told["refused"] == ["goals.goal_scorecard"]
-    sabotage(played.house, "UPDATE goals.goal_scorecard SET value = value - 1 WHERE value IS NOT NULL")
+    sabotage(played.house, "UPDATE goals.goal_scorecard SET n = n - 1")
     with played.house.warehouse.open() as connection:
         outcome = publish(connection, played.house.published_path, demo.INSTITUTION, NOW)
     assert outcome.outcome == "unchanged"
