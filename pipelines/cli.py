@@ -120,6 +120,8 @@ def _tell_demo(played: object, home: Path, seconds: float, *, as_json: bool) -> 
         out.print_json(json.dumps(told | {"checks_failed": failed, "unchanged": played.is_unchanged}))
         return
     sheet = Sheet(title=f"The nights of '{INSTITUTION}'", show_header=False, title_justify="left")
+    sheet.add_column()
+    sheet.add_column(overflow="fold")
     for name, value in told.items():
         sheet.add_row(name, str(value))
     out.print(sheet)

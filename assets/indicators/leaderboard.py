@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from assets.indicators.measures import POST_MEASURES
+from assets.reference import AVAILABILITY
 from assets.staging.things import ACCOUNT_KEY
 from assets.transform import Input, Transform
 from pipelines.tables import Column, Table, key
@@ -40,15 +41,16 @@ CONTENT_LEADERBOARD = Table(
 )
 
 
-def content_leaderboard(post_measures: pl.LazyFrame) -> pl.LazyFrame:
+def content_leaderboard(post_measures: pl.LazyFrame, availability: pl.LazyFrame) -> pl.LazyFrame:
     """Posts of which everything is known at the age of 7 days, placed by engagement per follower within platform and month."""
     among = ["institution_id", "platform", "month"]
     required = ["reactions", "shares", "comments_audience", "followers_at_publication"]
-    engaged = pl.sum_horizontal("reactions", "shares", "comments_audience", "saves", ignore_nulls=True)
+    saving = availability.filter(pl.col("measure") == "saves").select("institution_id", "platform", gives_saves="is_given")
+    is_whole = pl.all_horizontal(pl.col(required).is_not_null()) & (pl.col("saves").is_not_null() | ~pl.col("gives_saves"))
+    engaged = pl.sum_horizontal("reactions", "shares", "comments_audience", pl.when("gives_saves").then(pl.col("saves")))
     return (
-        post_measures.filter(
-            pl.col("is_mature") & pl.all_horizontal(pl.col(required).is_not_null()) & (pl.col("followers_at_publication") > 0)
-        )
+        post_measures.join(saving, on=["institution_id", "platform"])
+        .filter(pl.col("is_mature") & is_whole & (pl.col("followers_at_publication") > 0))
         .with_columns(month=pl.col("day").dt.truncate("1mo"), engagement_count=engaged)
         .with_columns(engagement_rate_followers=pl.col("engagement_count") / pl.col("followers_at_publication"))
         .with_columns(
@@ -61,10 +63,10 @@ def content_leaderboard(post_measures: pl.LazyFrame) -> pl.LazyFrame:
 
 TRANSFORM = Transform(
     CONTENT_LEADERBOARD,
-    (Input("post_measures", POST_MEASURES),),
+    (Input("post_measures", POST_MEASURES), Input("availability", AVAILABILITY)),
     content_leaderboard,
     ("institution_id", "platform"),
     # A post's place depends on the whole of its month.
     reach_back_days=31,
-    lookback_days=0,
+    lookback_days=31,
 )

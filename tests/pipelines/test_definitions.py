@@ -95,6 +95,20 @@ def test_loading_the_definitions_imports_neither_great_expectations_nor_pandas_n
 
 
 @pytest.mark.slow
+def test_the_workspace_file_loads_the_same_assets_as_dg(tmp_path: Path, defs: dg.Definitions) -> None:
+    command = Path(sys.executable).with_name("dagster-graphql")
+    environ = {**os.environ, "TOLOK_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path), "PYTHONWARNINGS": "ignore"}
+    query = "{ assetNodes { assetKey { path } } }"
+    told = subprocess.run(
+        [str(command), "-w", "workspace.yaml", "-t", query], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    found, _ = json.JSONDecoder().raw_decode(told.stdout[told.stdout.index("{") :])
+    keys = {tuple(node["assetKey"]["path"]) for node in found["data"]["assetNodes"]}
+    assert keys == {tuple(spec.key.path) for spec in defs.resolve_all_asset_specs()}
+
+
+@pytest.mark.slow
 def test_dg_accepts_the_definitions(tmp_path: Path) -> None:
     dg_command = Path(sys.executable).with_name("dg")
     environ = {**os.environ, "TOLOK_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path), "DG_CLI_CONFIG": str(tmp_path / "dg.toml")}
