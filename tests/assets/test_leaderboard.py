@@ -13,7 +13,7 @@ from assets.reference import AVAILABILITY
 GIVES = {"x": True, "mastodon": False}
 
 
-def post(post_id: str, platform: str = "x", **changed: object) -> dict[str, object]:
+def post(post_id: str, platform: str = "x", /, **changed: object) -> dict[str, object]:
     """A mature post with 10 reactions, 1 share, 2 comments, 3 saves (on X) and 100 followers."""
     counts = {
         "reactions": 10,
@@ -49,7 +49,7 @@ def test_equal_rates_share_a_place() -> None:
 
 
 def test_saves_count_where_the_platform_gives_them_and_are_not_missed_where_it_does_not() -> None:
-    assert board(post("x"), post("m", platform="mastodon")) == {"x": (16, 0.16, 1), "m": (13, 0.13, 1)}
+    assert board(post("x"), post("m", "mastodon")) == {"x": (16, 0.16, 1), "m": (13, 0.13, 1)}
 
 
 def test_a_post_with_an_unknown_part_is_not_placed() -> None:
@@ -63,4 +63,4 @@ def test_a_young_post_and_one_without_followers_are_not_placed() -> None:
 
 def test_months_and_platforms_have_places_of_their_own() -> None:
     february = {"day": date(2026, 2, 5)}
-    assert [place for _, _, place in board(post("a"), post("b", **february), post("c", platform="mastodon")).values()] == [1, 1, 1]
+    assert [place for _, _, place in board(post("a"), post("b", **february), post("c", "mastodon")).values()] == [1, 1, 1]
