@@ -243,12 +243,18 @@ def mention_hours(parsed: pl.LazyFrame) -> pl.LazyFrame:
     return parsed.select(MENTION_HOURS.names)
 
 
-def coverage(fetches: pl.LazyFrame, streams: pl.LazyFrame, local_days: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per account, stream and day from the first attempt to the as-of day: known, or why not."""
+def coverage(fetches: pl.LazyFrame, streams: pl.LazyFrame, local_days: pl.LazyFrame, accounts_: pl.LazyFrame) -> pl.LazyFrame:
+    """One row per account, stream and day from the first attempt to the as-of day: known, or why not.
+
+    Of an account that is no longer listed nothing is expected after its last fetch.
+    """
     kinds = streams.select("institution_id", "platform", "stream", "kind")
     told = fetches.join(kinds, on=["institution_id", "platform", "stream"])
     # An hourly fetch of mentions at noon does not begin a new day: the nights' snapshots do.
     as_of = told.filter(pl.col("kind") == "snapshot").group_by("institution_id").agg(as_of=pl.col("day").max())
+    listed = accounts_.select(*WHO, is_listed=pl.lit(value=True))
+    ends = told.group_by(WHO).agg(last=pl.col("day").max()).join(as_of, on="institution_id").join(listed, on=WHO, how="left")
+    as_of = ends.select(*WHO, as_of=pl.when("is_listed").then("as_of").otherwise(pl.min_horizontal("last", "as_of")))
     return pl.concat([_snapshot_coverage(told, as_of, local_days), _event_coverage(told, as_of, local_days)]).select(COVERAGE.names)
 
 
@@ -257,7 +263,7 @@ def _grid(told: pl.LazyFrame, first_day: pl.Expr, as_of: pl.LazyFrame, local_day
     return (
         told.group_by(by_stream)
         .agg(first_day=first_day)
-        .join(as_of, on="institution_id")
+        .join(as_of, on=WHO)
         .with_columns(day=pl.date_ranges("first_day", "as_of"))
         .explode("day")
         .join(local_days, on=["institution_id", "day"])

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.raw import FETCH
+from assets.reference import ACCOUNT, LOCAL_DAY, STREAM
+from assets.staging.common import coverage
 from assets.staging.things import COVERAGE, POST_DAYS
 from tests.support.hand import Hand, at, day, span
 
@@ -228,3 +230,15 @@ def test_the_ledger_does_not_depend_on_the_order_of_its_rows(order: list[int]) -
     hand._rows[FETCH.name] = [rows[n] for n in order] + rows[8:]
     hand._made.clear()
     assert hand.make(COVERAGE).equals(before)
+
+
+def test_nothing_is_expected_of_an_account_after_it_was_taken_off_the_list() -> None:
+    hand = Hand("x/main", "x/gone")
+    hand.night("01-01", "01-02")
+    hand.accounts = hand.accounts[:1]
+    hand.night("01-03")
+    ledger, listed = hand.make(FETCH), hand.make(ACCOUNT).filter(pl.col("account_id") == "main")
+    told = coverage(ledger.lazy(), hand.make(STREAM).lazy(), hand.make(LOCAL_DAY).lazy(), listed.lazy()).collect()
+    days = {name: told.filter((pl.col("account_id") == name) & (pl.col("stream") == "posts")).height for name in ("main", "gone")}
+    assert days == {"main": 3, "gone": 2}
+    assert "lost" not in told["status"].to_list()
