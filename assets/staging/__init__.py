@@ -61,7 +61,14 @@ def transforms() -> tuple[Transform, ...]:
     streams, local_days, accounts = Input("streams", STREAM), Input("local_days", LOCAL_DAY), Input("accounts_", ACCOUNT)
     items = (*_raw_inputs("items"), posts, accounts)
     return (
-        Transform(things.COVERAGE, (Input("fetches", FETCH), streams, local_days, accounts), common.coverage, ("institution_id",), EVERYTHING, None),
+        Transform(
+            things.COVERAGE,
+            (Input("fetches", FETCH), streams, local_days, accounts),
+            common.coverage,
+            ("institution_id",),
+            EVERYTHING,
+            None,
+        ),
         # Made whole, so read whole: its first day would else be the first changed one.
         Transform(
             things.ACCOUNTS,
