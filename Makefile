@@ -16,11 +16,14 @@ export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast check check-format check-lint check-types check-imports fmt ui bench lock clean
+.PHONY: help install demo test test-fast check check-format check-lint check-types check-imports fmt ui bench lock clean
 
 # Lists the targets.
 help:
 	@awk '/^# /{said=substr($$0,3)} /^[a-z-]+:/{sub(/:.*/,"",$$1); if (said) printf "  make %-10s %s\n",$$1,said} !/^# /{said=""}' Makefile
+
+# Sets up .venv with the `tolok` command, for an institution of one's own.
+install: .venv/tolok
 
 # Plays 120 nights of a simulated institution, offline, and says where to look at the result.
 demo: .venv/tolok

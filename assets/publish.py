@@ -25,7 +25,7 @@ from assets.indicators import family_tables
 from assets.indicators.leaderboard import CONTENT_LEADERBOARD
 from assets.indicators.measures import POST_MEASURES
 from assets.indicators.values import KEY_COLUMNS, VALUE_COLUMNS, VALUE_KEY
-from assets.reference import ACCOUNT, LOCAL_DAY, REFERENCE
+from assets.reference import ACCOUNT, INDICATOR, LOCAL_DAY, REFERENCE
 from assets.staging.things import ACCOUNT_DAYS, COVERAGE, MENTION_HOURS, POST_DAYS, POSTS
 from pipelines.stamps import Stamp, current, unapproved
 from pipelines.tables import Column, Table, key
@@ -103,8 +103,12 @@ _POSTS = Table(
             if column.name in {"institution_id", "platform", "account_id", "post_id", "day", "created_at"}
         ),
         key("post_type", "VARCHAR", "post, quote, reply (to somebody else) or repost"),
-        key("url", "VARCHAR", "Where it stands"),
-        Column("excerpt", "VARCHAR", "First 80 characters of its text, without other people's handles; NULL = no text of ours"),
+        Column("url", "VARCHAR", "Where it stands; NULL = it was deleted"),
+        Column(
+            "excerpt",
+            "VARCHAR",
+            "First 80 characters of its text, without other people's handles; NULL = no text of ours, or it was deleted",
+        ),
         *(column for column in POSTS.columns if column.name in {"hashtags", "language", "is_giveaway", "deleted_at"}),
         *(
             Column(column.name, column.type, f"{column.comment}; NULL also for replies and reposts", nullable=True)
@@ -121,16 +125,15 @@ def _posts() -> Product:
     measured = [column.name for column in _POSTS.columns if column.name in POST_MEASURES.names and column.name not in POSTS.names]
     query = f"""
         SELECT p.institution_id, p.platform, p.account_id, p.post_id, p.day, p.created_at, p.post_type,
-               replace(a.post_url, '{{post_id}}', p.version_id) AS url,
-               left(regexp_replace(p.text, '\\s+', ' ', 'g'), {EXCERPT_CHARS}) AS excerpt,
+               CASE WHEN p.deleted_at IS NULL THEN replace(a.post_url, '{{post_id}}', p.version_id) END AS url,
+               CASE WHEN p.deleted_at IS NULL THEN left(regexp_replace(p.text, '\\s+', ' ', 'g'), {EXCERPT_CHARS}) END AS excerpt,
                p.hashtags, p.language, p.is_giveaway, p.deleted_at, {", ".join(f"m.{name}" for name in measured)}
         FROM {POSTS.name} AS p
         JOIN {ACCOUNT.name} AS a USING (institution_id, platform, account_id)
         LEFT JOIN {POST_MEASURES.name} AS m USING (institution_id, platform, account_id, post_id)
         WHERE p.institution_id = $institution_id AND p.post_type <> 'thread_part'
     """
-    table = Table(_POSTS.name, _POSTS.description, _POSTS.columns, key=_POSTS.key, day=_POSTS.day)
-    return Product(table, f"SELECT {', '.join(table.names)} FROM ({query})", (POSTS, POST_MEASURES, ACCOUNT))
+    return Product(_POSTS, f"SELECT {', '.join(_POSTS.names)} FROM ({query})", (POSTS, POST_MEASURES, ACCOUNT))
 
 
 def _values() -> Product:
@@ -157,13 +160,13 @@ def _scorecard(name: str, description: str, where: str) -> Product:
     table = Table(source.name, description, source.columns, key=source.key, day=source.day)
     query = f"""
         SELECT s.*, coalesce(f.first_published_value, CASE WHEN s.is_complete_period AND s.status = 'ok' THEN s.value END) AS first_published_value
-        FROM {SCORECARD.name} AS s LEFT JOIN {FIRST_PUBLISHED.name} AS f
-          ON f.institution_id = s.institution_id AND f.indicator_key = s.indicator_key AND f.population_id = s.population_id
+        FROM {SCORECARD.name} AS s JOIN {INDICATOR.name} AS d USING (institution_id, indicator_key) LEFT JOIN {FIRST_PUBLISHED.name} AS f
+          ON f.institution_id = s.institution_id AND f.indicator_key = coalesce(d.alias_of, s.indicator_key) AND f.population_id = s.population_id
          AND f.level = 'institution' AND f.dimension = 'all' AND f.scope = 'all' AND f.period_type = s.period_type
          AND f.period_start = s.period_start AND f.paid_scope = s.paid_scope
         WHERE s.institution_id = $institution_id AND {where}
     """
-    return Product(table, f"SELECT {', '.join(table.names)} FROM ({query})", (SCORECARD,))
+    return Product(table, f"SELECT {', '.join(table.names)} FROM ({query})", (SCORECARD, INDICATOR))
 
 
 LAST_COMPLETE = f"""
@@ -183,7 +186,7 @@ SOURCE_HEALTH = Table(
         key("as_of_day", "DATE", "The institution's last snapshot day"),
         Column("days_behind", "BIGINT", "Days between the two; NULL = never known"),
         key("days_missing", "BIGINT", "Days of the last 28 that are not known"),
-        Column("last_reason", "VARCHAR", "Why the last missing day is missing; NULL = none is"),
+        Column("last_reason", "VARCHAR", "Why the last missing day of these 28 is missing; NULL = none is"),
         key("api_version", "VARCHAR", "Version of the API that is asked"),
         Column("sunset", "DATE", "Last day of that version; NULL = none announced"),
     ),
@@ -195,7 +198,7 @@ _HEALTH_QUERY = f"""
            max(c.day) FILTER (c.is_known) AS last_known_day, any_value(l.as_of_day) AS as_of_day,
            date_diff('day', max(c.day) FILTER (c.is_known), any_value(l.as_of_day)) AS days_behind,
            count(*) FILTER (NOT c.is_known AND c.day > l.as_of_day - 28) AS days_missing,
-           max_by(c.reason, c.day) FILTER (NOT c.is_known) AS last_reason,
+           max_by(c.reason, c.day) FILTER (NOT c.is_known AND c.day > l.as_of_day - 28) AS last_reason,
            any_value(p.api_version) AS api_version, any_value(p.sunset) AS sunset
     FROM {COVERAGE.name} AS c CROSS JOIN last AS l JOIN ref.platform AS p USING (institution_id, platform)
     WHERE c.institution_id = $institution_id GROUP BY ALL
@@ -267,7 +270,8 @@ def publish(
     _verify(draft, rows)
     extras = _write_scorecard_files(draft, folder / "latest")
     as_of = first(connection, f"SELECT max(day) FROM {COVERAGE.name} WHERE institution_id = ?", [institution_id])
-    for source, final in (*extras, (draft, target)):
+    # The database first: what lies beside it is made from it.
+    for source, final in ((draft, target), *extras):
         _sync(source)
         source.replace(final)
     _sync(target.parent)

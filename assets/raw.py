@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -227,20 +227,13 @@ def _fetch_job(  # noqa: PLR0913
         for at, window in enumerate(job.windows):
             stem = folder / f"{job.connector.platform}__{job.stream.name}__{number:04}_{at:02}"
             with stem.with_suffix(".ndjson.part").open("wb") as file:
-                fetched = fetch_window(job.stream, job.account, window, door, pseudonyms, clock, _writer(file.write))
+                fetched = fetch_window(job.stream, job.account, window, door, pseudonyms, clock, file.write)
             stem.with_suffix(".ndjson.part").rename(stem.with_suffix(".ndjson"))
             _write_manifest(stem.with_suffix(".json"), job, fetched, run_id, is_last=at + 1 == len(job.windows))
             if not fetched.is_complete:
                 return
     finally:
         door.close()
-
-
-def _writer(write: Callable[[bytes], int]) -> Callable[[bytes], None]:
-    def lines(chunk: bytes) -> None:
-        write(chunk)
-
-    return lines
 
 
 def _write_manifest(path: Path, job: Job, fetched: Fetched, run_id: str, *, is_last: bool) -> None:
@@ -414,8 +407,10 @@ def _entry(told: Mapping[str, Any], counted: _Counted | None) -> dict[str, Any]:
     """The ledger's row for one manifest."""
     times = {name: datetime.fromisoformat(told[name]) for name in ("window_start", "window_end", "requested_at", "observed_at")}
     entry = {name: told[name] for name in FETCH.names if name in told} | times
+    day = snapshot_day(times["observed_at"], told["zone"])
     return entry | {
-        "day": snapshot_day(times["observed_at"], told["zone"]),
+        "day": day,
+        "day_end": datetime.combine(day + timedelta(days=1), time(), ZoneInfo(told["zone"])),
         "rejected": told["rejected"] + (counted.unkeyed if counted else 0),
         "rows_new": counted.new if counted else 0,
         "rows_changed": counted.changed if counted else 0,
@@ -434,9 +429,14 @@ def _enter(connection: duckdb.DuckDBPyConnection, stream: Stream, entry: dict[st
         # A run that died between the commit and the filing: its files are still to be kept.
         return True
     found = connection.execute(
-        "SELECT is_complete, is_last, ledger_status, reason, denied_fields, window_start <= $window_start AND window_end > $window_start "
+        # Of events the ledger knows enough once a complete window reaches the day's end: an hourly fetch at noon does not.
+        "SELECT is_complete, is_last, ledger_status, reason, denied_fields, "
+        "window_start <= $window_start AND (window_end >= $day_end OR $window_end < $day_end) "
         "FROM meta.fetch WHERE institution_id = $institution_id AND platform = $platform AND account_id = $account_id AND stream = $stream AND day = $day",
-        {name: entry[name] for name in ("window_start", "institution_id", "platform", "account_id", "stream", "day")},
+        {
+            name: entry[name]
+            for name in ("window_start", "window_end", "day_end", "institution_id", "platform", "account_id", "stream", "day")
+        },
     ).fetchall()
     is_whole = isinstance(stream.kind, Snapshot)
     known = any(

@@ -356,9 +356,9 @@ OF_GOALS: tuple[Promise, ...] = (
     promise(
         SCORECARD,
         "change-is-difference",
-        "A change is the value less the one before, and absent where one of them is.",
+        "A change is the value less the one before, and absent while the period runs or where one of them is.",
         EQUAL,
-        over=agreeing("change_abs IS NOT DISTINCT FROM value - previous_value", "goal_key"),
+        over=agreeing("change_abs IS NOT DISTINCT FROM CASE WHEN is_complete_period THEN value - previous_value END", "goal_key"),
     ),
 )
 OF_FACTS: tuple[Promise, ...] = (

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from connectors.http import Door
     from connectors.streams import Account, Stream, Window
 
-Write = Callable[[bytes], None]
+Write = Callable[[bytes], object]
 NOT_AUTHORISED = "/not-authorized-for-resource"
 NOT_AUTHORISED_FOR_FIELD = "/not-authorized-for-field"
 

@@ -21,8 +21,8 @@ def is_not_a_post(record: Mapping[str, Any]) -> bool:
 
 
 def is_not_a_mention(record: Mapping[str, Any]) -> bool:
-    """Servers that do not know the filter, or drop it from their links, list favourites and follows too."""
-    return record.get("type") != "mention"
+    """Servers that do not know the filter, or drop it from their links, list favourites and follows too. A private message is no public talk."""
+    return record.get("type") != "mention" or (record.get("status") or {}).get("visibility") == "direct"
 
 
 CONNECTOR = Connector(

@@ -165,7 +165,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """A platform: its streams and what is known about its API, with dates that `tolok doctor` and the UI show.
+    """A platform: its streams and what is known about its API, with dates that the UI and `ref.platform` show.
 
     `post_url` is how a post is linked: `{base_url}`, `{handle}` and `{post_id}` are filled in.
     """

@@ -22,7 +22,8 @@ _URL = re.compile(r"https?://\S+|\bwww\.\S+", re.IGNORECASE)
 _HANDLE = re.compile(r"(?<![\w@\uff20])[@\uff20]+([A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*(?:[@\uff20]+[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*)*)")
 _PROFILE_URL = re.compile(
     r"(?:https?://)?\b(?:\w+\.)?(?:(?:twitter|x|instagram|facebook|fb|threads)\.(?:com|net)/(?!i/)|(?:t|wa)\.me/|linkedin\.com/in/)@?[\w.]+\S*"
-    r"|(?:https?://)?(?<![\w.-])[\w-]+(?:\.[\w-]+)+(?::\d+)?/(?:\S{0,200}/)?@\S+",
+    r"|(?:https?://)?(?<![\w.-])[\w-]+(?:\.[\w-]+)+(?::\d+)?/(?:\S{0,200}/)?@\S+"
+    r"|(?:https?://)?(?<![\w.-])[\w-]+(?:\.[\w-]+)+(?::\d+)?/(?:users|profile|c|user)/[\w.:-]+\S*",
     re.IGNORECASE,
 )
 _EMAIL = re.compile(r"(?<![\w.+@\uff20-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")

@@ -15,6 +15,14 @@ from tests.support.played import PlayedHome
 from tests.support.played import play as play_demo
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever looks at the whole demo needs the patience to play it."""
+    for item in items:
+        if {"full_demo", "published_file", "ui"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def the_world() -> World:
     """The simulated institution by its usual seed; it is never changed."""

@@ -27,6 +27,8 @@ TREND_PERIODS = 12
 # Fewer known periods than this among the last 12 say nothing of a direction [D].
 TREND_MIN_KNOWN = 8
 BENCHMARK_MIN_KNOWN = 4
+# A week with one lost night is still compared, half a month is not [D]. Of followers every account must be there.
+COMPARABLE_COVERAGE = 0.8
 ATTAINMENT_CAP = 1.2
 GREEN_FROM, AMBER_FROM = 1.0, 0.8
 # Twelve months, the longest reach back of a trend, and the month before them.
@@ -137,13 +139,15 @@ SCORECARD = Table(
         Column("target_type", "VARCHAR", "absolute, growth or benchmark; NULL = no target"),
         key("direction", "VARCHAR", "higher, lower, range or none is better"),
         Column(
-            "attainment", "DOUBLE", "Value over target, or target over value where lower is better; 1 = reached; NULL = cannot be judged"
+            "attainment",
+            "DOUBLE",
+            "Value over target, or target over value where lower is better; 1 = reached; NULL = no target, disabled, or too little of the period is known",
         ),
-        Column("previous_value", "DOUBLE", "Value of the period before; NULL = none"),
+        Column("previous_value", "DOUBLE", "Value of the period before; NULL = none, or too little of it is known"),
         Column(
             "change_abs",
             "DOUBLE",
-            "Value less the previous, for rates in the rate's own unit (0.01 = one percentage point); NULL = no pair",
+            "Value less the previous, for rates in the rate's own unit (0.01 = one percentage point); NULL = no pair, or the period runs",
         ),
         Column("change_pct", "DOUBLE", "The same over the previous value, as a fraction; NULL = no pair, previous 0, or a rate"),
         key("trend", "VARCHAR", "up, down or flat over the last 12 periods (Theil-Sen, 95 %), insufficient_history or definition_break"),
@@ -211,14 +215,19 @@ def _listed(choices: pl.LazyFrame, goal_indicators: pl.LazyFrame, definitions: p
         definition_version="version",
     )
     return (
-        choices.join(goal_indicators.drop("weight"), on=["institution_id", "goal_key"])
+        choices.join(goal_indicators, on=["institution_id", "goal_key"])
         .join(defined, on=["institution_id", "indicator_key"])
         .with_columns(computed_key=pl.coalesce("alias_of", "indicator_key"))
     )
 
 
 def _with_past(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Adds the previous period's value, the own benchmark and the trend. Trailing windows are compared 28 days apart."""
+    """Adds the previous period's value, the own benchmark and the trend. Trailing windows are compared 28 days apart.
+
+    Only periods of which enough is known are compared with: a third of a month is no base for the next.
+    """
+    least = pl.when(pl.col("additivity") == "stock").then(1.0).otherwise(COMPARABLE_COVERAGE)
+    rows = rows.with_columns(is_comparable=(pl.col("coverage") >= least).fill_null(value=False))
     before = (
         pl.when(pl.col("period_type") == "month")
         .then(pl.col("period_start").dt.offset_by("-1mo"))
@@ -226,7 +235,7 @@ def _with_past(rows: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.col("period_start").dt.offset_by("-7d"))
         .otherwise(pl.col("period_start").dt.offset_by("-28d"))
     )
-    past = rows.select(*SERIES, before=pl.col("period_start"), previous_value="value")
+    past = rows.filter("is_comparable", "is_complete_period").select(*SERIES, before=pl.col("period_start"), previous_value="value")
     rows = rows.with_columns(before=before).join(past, on=[*SERIES, "before"], how="left")
     history = _history(rows).group_by([*SERIES, "period_start"]).agg(
         benchmark=pl.when((pl.col("past_value").is_not_null() & (pl.col("step") > 0)).sum() >= BENCHMARK_MIN_KNOWN).then(
@@ -243,7 +252,7 @@ def _with_past(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def _history(rows: pl.LazyFrame) -> pl.LazyFrame:
     """For each row the values of itself (step 0) and of the 12 comparable periods before it that are complete."""
-    known = rows.filter("is_complete_period").select(*SERIES, past_start=pl.col("period_start"), past_value="value")
+    known = rows.filter("is_complete_period", "is_comparable").select(*SERIES, past_start=pl.col("period_start"), past_value="value")
     steps = pl.LazyFrame({"step": range(TREND_PERIODS + 1)}, schema={"step": pl.Int64})
     at = (
         pl.when(pl.col("period_type") == "month")
@@ -269,9 +278,9 @@ def _with_targets(rows: pl.LazyFrame, targets: pl.LazyFrame) -> pl.LazyFrame:
     share = (last - pl.max_horizontal("period_start", "valid_from")).dt.total_days() + 1
     resolved = (
         pl.when(pl.col("target_type") == "growth")
-        .then(pl.col("previous_value") * (1 + pl.col("target")))
+        .then(pl.when(pl.col("previous_value") > 0).then(pl.col("previous_value") * (1 + pl.col("target"))))
         .when(pl.col("target_type") == "benchmark")
-        .then(pl.col("benchmark") * pl.col("target"))
+        .then(pl.when(pl.col("benchmark") > 0).then(pl.col("benchmark") * pl.col("target")))
         .otherwise(pl.col("target"))
     )
     aimed = (
@@ -293,8 +302,9 @@ def _judged(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Adds attainment, change and the traffic light."""
     value, target = pl.col("value"), pl.col("target")
     is_signed = pl.col("scale_min").is_not_null()
+    is_off = pl.col("weight") == 0
     attainment = (
-        pl.when(value.is_null() | target.is_null() | (~is_signed & (target == 0)))
+        pl.when(is_off | ~pl.col("is_comparable") | value.is_null() | target.is_null() | (~is_signed & (target <= 0)))
         .then(None)
         .when(pl.col("direction") == "lower")
         .then(pl.when(value == 0).then(ATTAINMENT_CAP).otherwise(target / value))
@@ -303,12 +313,18 @@ def _judged(rows: pl.LazyFrame) -> pl.LazyFrame:
         .when(pl.col("direction") == "higher")
         .then(value / target)
     )
-    change = value - pl.col("previous_value")
+    # Half a week is not compared with a whole one.
+    change = pl.when("is_complete_period").then(value - pl.col("previous_value"))
     is_rate = pl.col("additivity") == "ratio"
     rows = rows.with_columns(attainment=attainment, change_abs=change).with_columns(
         change_pct=pl.when(~is_rate & (pl.col("previous_value") != 0)).then(pl.col("change_abs") / pl.col("previous_value").abs()),
         benchmark_source=pl.when(pl.col("benchmark").is_not_null()).then(pl.lit("own_trailing_median_12")),
-        notes=pl.when(pl.col("alias_of").is_not_null()).then(pl.format("the same measure as {}", "alias_of")),
+        notes=pl.when(is_off)
+        .then(pl.lit("disabled by the institution: not judged"))
+        .when(value.is_not_null() & ~pl.col("is_comparable"))
+        .then(pl.lit("too little of the period is known: neither judged nor compared with"))
+        .when(pl.col("alias_of").is_not_null())
+        .then(pl.format("the same measure as {}", "alias_of")),
     )
     return rows.with_columns(
         rag=pl.when(pl.col("attainment").is_null() | ~pl.col("is_complete_period"))

@@ -5,16 +5,15 @@ Not here: the indicators (registry/), the measures (measures.py), the families' 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import polars as pl
 
-from assets.indicators.measures import COHORT_AGE_DAYS, COHORT_MEASURES, COUNTED_TYPES, post_population
+from assets.indicators.measures import COHORT_MEASURES, COUNTED_TYPES, post_population
 from assets.indicators.registry import Indicator
 from assets.indicators.values import ALL, PERIOD, RANK, SERIES, expected_days, rank, status_of, windows
 from assets.staging.things import ACCOUNT_KEY
 
-# Long enough for the 12 weeks before a month and the weeks at its ends.
 INDEX_WEEKS = 12
 INDEX_MIN_WEEKS = 4
 BY = list(SERIES)
@@ -381,7 +380,3 @@ def unavailable(indicator: Indicator, days: pl.LazyFrame, status: str, *, instit
         is_provisional=~pl.col("is_complete_period"),
         is_complete_period="is_complete_period",
     )
-
-
-Formula = Callable[..., pl.LazyFrame]
-__all__ = ["COHORT_AGE_DAYS", "RESULT", "Formula", "activity", "audience", "cohort", "score_index", "unavailable"]

@@ -129,7 +129,8 @@ def day_measures(  # noqa: PLR0913 each is a table
     grid = _grid(coverage, accounts_, populations)
     by = ["institution_id", "population_id", "platform", "account_id", "day"]
     counters = post_days.filter(pl.col("delta_days").is_not_null()).join(belonging, on=[*WHO, "post_id"]).group_by(by).agg(
-        *(pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in COUNTER_MEASURES), moved_posts=pl.len()
+        # One post whose movement is not known leaves the day's unknown: a part of a sum is not the sum.
+        *(pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()).alias(name) for name in COUNTER_MEASURES), moved_posts=pl.len()
     )  # fmt: skip
     published = (
         belonging.filter((pl.col("post_id") == pl.col("root_id")) & pl.col("post_type").is_in(COUNTED_TYPES))
@@ -224,7 +225,7 @@ def _with_stream_states(frame: pl.LazyFrame, coverage: pl.LazyFrame, streams: pl
 
 
 def _with_availability(frame: pl.LazyFrame, accounts_: pl.LazyFrame, availability: pl.LazyFrame) -> pl.LazyFrame:
-    """Adds `<measure>_given` and `<measure>_unasked`, from what the platform gives and the account's token may read."""
+    """Adds `<measure>_given`, `<measure>_field` and `unasked_fields`: what the platform gives, and what the account's token may read."""
     on = ["institution_id", "platform"]
     given = availability.group_by(on).agg(
         *(pl.col("is_given").filter(pl.col("measure") == name).any().alias(f"{name}_given") for name in DAY_MEASURES_NAMES),

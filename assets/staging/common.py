@@ -162,7 +162,12 @@ def post_days(snapshots: pl.LazyFrame, coverage: pl.LazyFrame) -> pl.LazyFrame:
         .filter(pl.col("created_at") <= pl.col("closed_at"))
         .sort(*by_post, "day")
         .with_columns(
-            before=pl.col("day").shift(1).over(by_post), **{f"{name}_before": pl.col(name).shift(1).over(by_post) for name in DIFFERENCED}
+            before=pl.col("day").shift(1).over(by_post),
+            # A counter that was not given for a day is compared with the last that was: its movement is late, not lost.
+            **{f"{name}_before": pl.col(name).forward_fill().shift(1).over(by_post) for name in DIFFERENCED},
+            **{
+                f"{name}_day": pl.when(pl.col(name).is_not_null()).then("day").forward_fill().shift(1).over(by_post) for name in DIFFERENCED
+            },
         )
         .with_columns(is_followed=(pl.col("day") - pl.col("before")).dt.total_days() <= MAX_DELTA_DAYS)
         .with_columns(is_born=pl.col("is_followed").is_null() & (pl.col("created_at") > pl.col("account_at")))
@@ -174,7 +179,10 @@ def post_days(snapshots: pl.LazyFrame, coverage: pl.LazyFrame) -> pl.LazyFrame:
         "day",
         delta_days=(pl.col("day") - since).dt.total_days().cast(pl.Int32),
         **{
-            name: pl.when("is_followed").then(pl.col(name) - pl.col(f"{name}_before")).when("is_born").then(pl.col(name))
+            name: pl.when((pl.col("day") - pl.col(f"{name}_day")).dt.total_days() <= MAX_DELTA_DAYS)
+            .then(pl.col(name) - pl.col(f"{name}_before"))
+            .when("is_born")
+            .then(pl.col(name))
             for name in DIFFERENCED
         },
     ).select(POST_DAYS.names)

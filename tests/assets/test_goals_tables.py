@@ -20,7 +20,8 @@ from pipelines import engine
 from tests.support.hand import Hand, Row, at, day, frame, span
 
 GOAL = "community_engagement"
-Values = Mapping[tuple[str, str, str], float | None]
+Key = tuple[str, str, str]
+Values = Mapping[Key, float | None]
 
 
 def end_of(period: str, start: date) -> date:
@@ -29,7 +30,7 @@ def end_of(period: str, start: date) -> date:
     return start + timedelta(days={"week": 6, "trailing_28d": 27}[period])
 
 
-def families(values: Values, as_of: str, population: str = "all") -> dict[str, pl.DataFrame]:
+def families(values: Values, as_of: str, population: str = "all", coverage: Mapping[Key, float] | None = None) -> dict[str, pl.DataFrame]:
     """The families' tables with these values at the institution; None is a value that is missing."""
     rows: dict[str, list[Row]] = {family: [] for family in family_tables()}
     for (indicator, period, start), value in values.items():
@@ -40,17 +41,23 @@ def families(values: Values, as_of: str, population: str = "all") -> dict[str, p
                 "account_id": "all", "dimension": "all", "dimension_value": "all", "period_type": period, "period_start": day(start),
                 "period_end": end, "cohort": entry.cohort, "paid_scope": "unknown", "value": value, "unit": entry.unit,
                 "status": "missing_input" if value is None else "ok", "is_complete_period": end <= day(as_of), "as_of": day(as_of),
-                "definition_version": 1,
+                "definition_version": 1, "coverage": (coverage or {}).get((indicator, period, start), 1.0),
             }
         )  # fmt: skip
     return {family: frame(table, *rows[family]) for family, table in family_tables().items()}
 
 
-def scored(values: Values, targets: Sequence[Mapping[str, Any]] = (), as_of: str = "12-31", **goal: object) -> list[Row]:
+def scored(
+    values: Values,
+    targets: Sequence[Mapping[str, Any]] = (),
+    as_of: str = "12-31",
+    coverage: Mapping[Key, float] | None = None,
+    **goal: object,
+) -> list[Row]:
     """The scorecard of the goal for these values."""
     hand = Hand(goals={GOAL: goal}, targets=[{"goal": GOAL} | dict(target) for target in targets])
     transform = next(one for one in tables.transforms() if one.output.name == SCORECARD.name)
-    known = families(values, as_of)
+    known = families(values, as_of, coverage=coverage)
     inputs = {source.name: known[source.name] if source.name in known else hand.make(source.table) for source in transform.inputs}
     return engine.collect(transform, {name: one.lazy() for name, one in inputs.items()}).to_dicts()
 
@@ -95,7 +102,8 @@ def test_where_lower_is_better_attainment_is_the_target_over_the_value_and_nothi
 def test_on_a_signed_scale_attainment_counts_from_its_lower_end() -> None:
     rows = pl.LazyFrame(
         {"value": [0.0, -1.0], "target": [0.5, 0.5], "scale_min": [-1.0, -1.0], "direction": ["higher"] * 2, "previous_value": [None, 0.5],
-         "additivity": ["ratio"] * 2, "benchmark": [None, None], "alias_of": [None, None], "is_complete_period": [True] * 2},
+         "additivity": ["ratio"] * 2, "benchmark": [None, None], "alias_of": [None, None],
+         "is_complete_period": [True] * 2, "weight": [1.0] * 2, "is_comparable": [True] * 2},
         schema_overrides={"previous_value": pl.Float64, "benchmark": pl.Float64, "alias_of": pl.String},
     )  # fmt: skip
     assert tables._judged(rows).collect()["attainment"].to_list() == [pytest.approx(1 / 1.5), 0.0]
@@ -264,3 +272,44 @@ def test_a_goal_that_is_not_pursued_has_an_empty_table() -> None:
     hand = Hand("x/main")
     hand.night(*span("01-01", "01-03"))
     assert hand.make(goal_tables()["recruitment"]).is_empty()
+
+
+def test_a_period_of_which_too_little_is_known_is_neither_judged_nor_compared_with() -> None:
+    february, march, april = (("reactions", "month", f"0{month}-01") for month in (2, 3, 4))
+    rows = scored({february: 100, march: 20, april: 110}, [target("reactions", 0.1, kind="growth")], coverage={march: 0.3})
+    by_start = {row["period_start"].month: row for row in rows if row["indicator_key"] == "reactions" and row["period_type"] == "month"}
+    assert (by_start[3]["attainment"], by_start[3]["rag"]) == (None, "grey")
+    assert by_start[3]["notes"] == "too little of the period is known: neither judged nor compared with"
+    assert (by_start[4]["previous_value"], by_start[4]["target"], by_start[4]["change_abs"]) == (None, None, None)
+
+
+def test_a_week_with_one_lost_night_is_still_judged() -> None:
+    week = ("reactions", "week", "03-02")
+    rows = scored({week: 80}, [target("reactions", 100, period="week")], coverage={week: 6 / 7})
+    assert next(row for row in rows if row["indicator_key"] == "reactions" and row["period_type"] == "week")["rag"] == "amber"
+
+
+def test_followers_with_an_account_missing_are_not_compared() -> None:
+    march, april = (("followers", "month", f"0{month}-01") for month in (3, 4))
+    rows = scored({march: 100, april: 60}, coverage={april: 0.5})
+    row = next(row for row in rows if row["indicator_key"] == "followers" and row["period_start"].month == 4)
+    assert row["notes"] == "too little of the period is known: neither judged nor compared with"
+
+
+def test_a_running_period_is_not_compared_with_a_whole_one() -> None:
+    march, april = (("reactions", "month", f"0{month}-01") for month in (3, 4))
+    row = next(row for row in scored({march: 100, april: 10}, as_of="04-03") if row["period_start"].month == 4 and row["value"] == 10)
+    assert (row["previous_value"], row["change_abs"], row["change_pct"], row["rag"]) == (100, None, None, "grey")
+
+
+def test_growth_from_a_loss_sets_no_target_and_a_target_below_zero_judges_nothing() -> None:
+    march, april = (("net_new_followers", "month", f"0{month}-01") for month in (3, 4))
+    aims = [target("net_new_followers", 0.05, kind="growth")]
+    assert score({march: -8, april: -20}, aims)["target"] is None
+    assert score({april: -20}, [target("net_new_followers", -10)])["attainment"] is None
+
+
+def test_a_disabled_indicator_keeps_its_value_and_is_not_judged() -> None:
+    rows = scored({REACTIONS: 100}, [target("reactions", 100)], disabled=["reactions"])
+    row = next(row for row in rows if row["indicator_key"] == "reactions" and row["period_type"] == "month")
+    assert (row["value"], row["attainment"], row["rag"], row["notes"]) == (100, None, "grey", "disabled by the institution: not judged")

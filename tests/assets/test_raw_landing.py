@@ -222,3 +222,13 @@ def test_what_the_platform_no_longer_gives_is_not_asked_for() -> None:
     now = at("03-20", "02:00")
     windows = raw.windows_due(platforms()["x"].stream("mention_hours"), now, None, timedelta(days=60))
     assert now - timedelta(days=7) < windows[0].start < now - timedelta(days=6)
+
+
+def test_a_night_after_an_hourly_fetch_is_entered_though_nobody_spoke_in_between(tmp_path: Path) -> None:
+    """An hourly fetch at noon does not reach the day's end; the night does, and says so even when it brings nothing."""
+    with warehouse() as connection:
+        for when in (at("01-01", "15:15"), at("01-01", "16:15"), at("01-02", "02:00"), at("01-02", "10:00")):
+            arrive(tmp_path, "x", "mentions", when, [], back=timedelta(days=7))
+            raw.land(connection, tmp_path, when)
+        ends = connection.sql("SELECT window_end FROM meta.fetch ORDER BY ALL").fetchall()
+    assert [end for (end,) in ends] == [at("01-01", "15:15"), at("01-02", "02:00")]

@@ -112,12 +112,12 @@ def test_a_post_that_came_after_the_day_was_closed_belongs_to_the_next_even_if_a
     assert moved(hand) == {"01-03": (1, 9)}
 
 
-def test_a_counter_that_is_not_given_moves_to_null_and_back_without_becoming_zero() -> None:
+def test_a_counter_that_is_not_given_for_a_day_moves_to_null_and_its_movement_comes_late_but_whole() -> None:
     hand = Hand()
     hand.night(*span("01-01", "01-05"))
     hand.post("x/main", "p", at("01-02", "09:00"))
     hand.seen("p", {"01-02": {"saves": 3}, "01-03": {"saves": None}, "01-04": {"saves": 8}, "01-05": {"saves": 9}})
-    assert moved(hand, measure="saves") == {"01-02": (1, 3), "01-03": (1, None), "01-04": (1, None), "01-05": (1, 1)}
+    assert moved(hand, measure="saves") == {"01-02": (1, 3), "01-03": (1, None), "01-04": (1, 5), "01-05": (1, 1)}
 
 
 @settings(max_examples=25, deadline=None)

@@ -277,7 +277,7 @@ def test_boosts_and_private_messages_are_no_posts(speaker: Speaker, make_account
     assert b"rahasia" not in lines
 
 
-def test_favourites_and_follows_are_no_mentions(speaker: Speaker, make_account: MakeAccount, fetch: Fetch) -> None:
+def test_favourites_follows_and_private_messages_are_no_mentions(speaker: Speaker, make_account: MakeAccount, fetch: Fetch) -> None:
     notices = [
         {"id": "1", "type": "favourite", "created_at": NOW.isoformat(), "account": {"id": "9"}, "status": status(1, 1)},
         {
@@ -288,6 +288,13 @@ def test_favourites_and_follows_are_no_mentions(speaker: Speaker, make_account: 
             "status": status(2, 1, content="@cahaya halo"),
         },
         {"id": "3", "type": "follow", "created_at": NOW.isoformat(), "account": {"id": "9"}},
+        {
+            "id": "4",
+            "type": "mention",
+            "created_at": NOW.isoformat(),
+            "account": {"id": "9"},
+            "status": status(4, 1, content="@cahaya rahasia") | {"visibility": "direct"},
+        },
     ]
     paged(speaker, notices)
     fetched, lines = fetch(MASTODON.stream("mentions"), make_account(speaker.url))

@@ -28,6 +28,8 @@ from pipelines import night
 from pipelines.house import House
 from tests.connectors.served import Heard, Said, said, speaking
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = ("siti", "budi", "citra", "dewi")
 ID = "lembaga"
 X_ID = "900"

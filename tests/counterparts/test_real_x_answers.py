@@ -30,7 +30,7 @@ from tests.connectors.served import Heard, Said, Speaker, said, speaking
 
 Post = dict[str, Any]
 DATA = Path(__file__).parents[2].parent / "shared/data/x_api"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real answers are not at {DATA}")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not DATA.is_dir(), reason=f"the real answers are not at {DATA}")]
 ENVIRON = {"TOLOK_HMAC_KEY": "a key of the tests, long enough", "TOLOK_NYATA_X_TOKEN": "a-token-of-the-tests"}
 ID = "nyata"
 PAGE = 30

@@ -18,6 +18,8 @@ from tests.support.content import content, derived, differences, raw_tables
 from tests.support.frames import Frames, compute_all, inputs_of
 from tests.support.nights import INSTITUTION, instant, play
 
+pytestmark = pytest.mark.slow
+
 X_IS_DOWN = [{"path": "^/x", "kind": "status", "status": 503}]
 KEY = ("indicator_key", "population_id", "level", "platform", "account_id", "period_type", "period_start")
 

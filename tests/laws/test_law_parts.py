@@ -19,6 +19,8 @@ from tests.support.content import content, differences
 from tests.support.frames import Frames, compute, compute_all, inputs_of
 from tests.support.nights import INSTITUTION, derive, instant, make_home, play
 
+pytestmark = pytest.mark.slow
+
 SECOND = "kedua"
 PROGRAM = "2200000000000000002"
 

@@ -22,6 +22,8 @@ from tests.support.frames import Frames, compute_all, inputs_of
 from tests.support.landing import warehouse
 from tests.support.nights import INSTITUTION, derive, instant, institutions_of, landing_files, make_home, play
 
+pytestmark = pytest.mark.slow
+
 
 def all_stamps(house: House) -> list[stamps.Stamp]:
     """The stamps of every table as it stands."""
