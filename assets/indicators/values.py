@@ -61,7 +61,7 @@ VALUE_COLUMNS = (
     key("is_provisional", "BOOLEAN", "May still change by itself: the period runs, or data are young"),
     key("is_complete_period", "BOOLEAN", "The period has ended by the calendar"),
     key("definition_version", "INTEGER", "Version of the indicator's definition"),
-    key("as_of", "DATE", "Last snapshot day when the row was computed"),
+    key("as_of", "DATE", "Last snapshot day when the row last changed; the file's own is in meta.source_health"),
     key("run_id", "VARCHAR", "Run that wrote the row last"),
 )
 VALUE_KEY = tuple(column.name for column in KEY_COLUMNS)

@@ -140,7 +140,7 @@ MENTIONS = Table(
 )
 MENTION_HOURS = Table(
     "staging.mention_hours",
-    "One row per account and hour: how many posts mentioned it, as the platform counts without showing them.",
+    "One row per account and hour: how many posts mentioned it as the platform counts, reshares, spam and our own included; not to be compared with mentions.",
     (
         *WHO,
         key("hour_start", "TIMESTAMPTZ", "Start of the hour"),
