@@ -18,6 +18,8 @@ from checks.promises import PROMISES, WITHHOLD, Promise
 from pipelines import stamps
 from tests.checks.conftest import INSTITUTIONS, NOW, TABLES
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     import duckdb
 

@@ -16,6 +16,8 @@ from pipelines.house import House
 from sandbox.world import World
 from tests.support.nights import HMAC_KEY, TOKENS
 
+pytestmark = pytest.mark.slow
+
 
 def bytes_of(home: Path) -> dict[str, bytes]:
     """Every file under the home, unpacked, and every value of every table, for DuckDB packs its strings."""

@@ -20,6 +20,8 @@ from sandbox.institution import settings_toml
 from sandbox.server import Running, start
 from sandbox.world import MASTODON, X_MAIN, World
 
+pytestmark = pytest.mark.slow
+
 X = "/x/2/users/2200000000000000001"
 STATUSES = f"/mastodon/api/v1/accounts/{MASTODON.id}/statuses"
 NOTIFICATIONS = "/mastodon/api/v1/notifications"
