@@ -9,22 +9,25 @@ import gzip
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from connectors.fetch import Fetched, fetch_window
+from connectors.budget import Allowance, DayBudget
+from connectors.fetch import Fetched, fetch_window, red_reason, resume_at
+from connectors.fitness import is_red
 from connectors.http import Door, Hosts, WaitingBudget
 from connectors.registry import platforms
-from connectors.streams import Account, Connector, Daily, Event, Snapshot, Stream, Window, floor, tile
+from connectors.streams import Account, Connector, Daily, Event, Snapshot, Stream, Window, floor, free, tile, uncovered
 from pipelines.tables import Table, key
-from pipelines.warehouse import Column, ensure, first, mark, rows, transaction
+from pipelines.warehouse import Column, ensure, first, mark, transaction
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,6 +39,9 @@ SNAPSHOT_SHIFT = timedelta(hours=12)
 # Enough to keep both of today's platforms busy at once; each host has its own, lower, limit.
 THREADS = 16
 LINE_COLUMNS = "{requested_at: 'TIMESTAMPTZ', observed_at: 'TIMESTAMPTZ', payload: 'JSON'}"
+ASIDE_COLUMNS = "{requested_at: 'TIMESTAMPTZ', observed_at: 'TIMESTAMPTZ', field: 'VARCHAR', reason: 'VARCHAR', payload: 'JSON'}"
+# Which records were paid for is remembered as long as a platform's day can last anywhere.
+PAID_FOR = timedelta(days=2)
 MAX_RECORD_BYTES = 16 * 2**20
 
 FETCH = Table(
@@ -57,15 +63,83 @@ FETCH = Table(
         key("ledger_status", "VARCHAR", "fetched, missing, not_permitted or unavailable"),
         Column("reason", "VARCHAR", "Why it is not complete, in words; NULL when it is"),
         key("records", "BIGINT", "Records received"),
-        key("rejected", "BIGINT", "Records without key or time, left out"),
+        key("rejected", "BIGINT", "Records that could not be placed, set aside in meta.quarantine"),
+        Column(
+            "blanked", "BIGINT", "Records with a value that is no count: set aside too, the value read as not given; NULL = not looked at"
+        ),
         key("rows_new", "BIGINT", "Rows that were new to raw"),
         key("rows_changed", "BIGINT", "Rows that replaced another"),
         key("denied_fields", "VARCHAR[]", "Fields that the token may not read"),
+        Column(
+            "resume_from", "VARCHAR", "What asks for the rest where a budget ended the list; NULL = nothing is left, or it is asked anew"
+        ),
     ),
-    key=("institution_id", "platform", "account_id", "stream", "run_id", "window_start"),
+    key=("institution_id", "platform", "account_id", "stream", "run_id", "window_start", "window_end"),
     day="day",
     unstamped=frozenset({"run_id", "requested_at", "rows_new", "rows_changed"}),
 )
+SPENDING = Table(
+    "meta.spending",
+    "One row per window that was asked for: what it took of the day's allowance.",
+    (
+        key("institution_id", "VARCHAR", "The institution"),
+        key("platform", "VARCHAR", "The platform"),
+        key("account_id", "VARCHAR", "The platform's id of the account"),
+        key("stream", "VARCHAR", "The stream"),
+        key("run_id", "VARCHAR", "The run that asked"),
+        key("window_start", "TIMESTAMPTZ", "Start of the span asked for"),
+        key("window_end", "TIMESTAMPTZ", "End of the span asked for, exclusive"),
+        key("requested_at", "TIMESTAMPTZ", "When it was asked"),
+        key("requests", "BIGINT", "Requests sent, repeated ones included"),
+        key("cost_usd", "DECIMAL(12,4)", "What the records cost by the declared price, each once a day; an estimate, not the bill"),
+    ),
+    key=("institution_id", "platform", "account_id", "stream", "run_id", "window_start", "window_end"),
+)
+PAID_RECORD = Table(
+    "meta.paid_record",
+    "One row per record that was paid for in the last two days: read again within the platform's day it costs nothing.",
+    (
+        key("institution_id", "VARCHAR", "The institution"),
+        key("platform", "VARCHAR", "The platform"),
+        key("stream", "VARCHAR", "The stream"),
+        key("record_key", "VARCHAR", "The platform's id of the record"),
+        key("paid_at", "TIMESTAMPTZ", "When it was read last"),
+    ),
+    key=("institution_id", "platform", "stream", "record_key", "paid_at"),
+)
+QUARANTINE = Table(
+    "meta.quarantine",
+    "One row per record and thing that was wrong with it: set aside as it came, less the persons, with the reason.",
+    (
+        key("institution_id", "VARCHAR", "The institution"),
+        key("platform", "VARCHAR", "The platform"),
+        key("account_id", "VARCHAR", "The platform's id of the account that was asked about"),
+        key("stream", "VARCHAR", "The stream"),
+        key("day", "DATE", "Snapshot day on which it came first"),
+        key("observed_at", "TIMESTAMPTZ", "When it came first"),
+        key("field", "VARCHAR", "Where it is wrong; empty = the record as a whole"),
+        key("reason", "VARCHAR", "What is wrong, in words"),
+        Column("record_key", "VARCHAR", "The platform's id of the record; NULL = it has none"),
+        Column("payload", "JSON", "The record; NULL = it could not be read, and so not freed of persons"),
+        key("payload_hash", "VARCHAR", "MD5 of the payload; of an unreadable record that of nothing"),
+        key("run_id", "VARCHAR", "The run that set it aside"),
+    ),
+    key=("institution_id", "platform", "account_id", "stream", "field", "payload_hash"),
+    day="day",
+)
+FIELD = Table(
+    "meta.field",
+    "One row per member that a stream's records were seen to have: a new one is told when it comes.",
+    (
+        key("institution_id", "VARCHAR", "The institution"),
+        key("platform", "VARCHAR", "The platform"),
+        key("stream", "VARCHAR", "The stream"),
+        key("field", "VARCHAR", "Name of the member, dotted"),
+        key("first_seen_at", "TIMESTAMPTZ", "When it came first"),
+    ),
+    key=("institution_id", "platform", "stream", "field"),
+)
+LEDGERS = (FETCH, SPENDING, PAID_RECORD, QUARANTINE, FIELD)
 
 
 def raw_table(connector: Connector, stream: Stream) -> Table:
@@ -104,6 +178,30 @@ def snapshot_day(observed_at: datetime, zone: str) -> date:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What an institution wants to be asked: its accounts, its zone, how far back the first time, and its bounds by platform."""
+
+    accounts: Sequence[Account]
+    zone: str
+    history: timedelta
+    allowances: Mapping[str, Allowance]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One window that is to be asked for.
+
+    `resume_from`: below what an earlier run read. `is_last`: with it the stream is read up to now. `is_extra`: the rest of an earlier
+    list, or a backfill: its ledger row tells that it is done, whatever it brings.
+    """
+
+    window: Window
+    resume_from: str | None = None
+    is_last: bool = False
+    is_extra: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One stream of one account, and the windows that are due."""
 
@@ -111,7 +209,8 @@ class Job:
     stream: Stream
     account: Account
     zone: str
-    windows: tuple[Window, ...]
+    due: tuple[Due, ...]
+    budget: DayBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +234,10 @@ class Landed:
     received: int
     new: int
     changed: int
+    set_aside: int = 0
+    requests: int = 0
+    cost_usd: Decimal = Decimal(0)
+    new_fields: tuple[str, ...] = ()
 
 
 def windows_due(stream: Stream, now: datetime, fetched_until: datetime | None, history: timedelta) -> tuple[Window, ...]:
@@ -157,32 +260,133 @@ def windows_due(stream: Stream, now: datetime, fetched_until: datetime | None, h
     return tuple(tile(start, now, stream.window))
 
 
-def plan(  # noqa: PLR0913 the ledger, the clock, and three facts by institution
+def backfill_due(stream: Stream, first: datetime, end: datetime, now: datetime, known: Iterable[Window]) -> tuple[Due, ...]:
+    """The windows between two instants that no complete answer covers yet, oldest first: run again, it goes on where it stopped.
+
+    A single record tells nothing of the past, and what the platform no longer gives is left out.
+    """
+    if stream.paging is None:
+        return ()
+    if stream.retention is not None:
+        first = max(first, now - stream.retention)
+    if stream.align is not None:
+        first = floor(first, stream.align)
+    left = uncovered(Window(first, min(end, now)), known) if first < min(end, now) else []
+    pieces = [piece for one in left for piece in ([one] if stream.newest_first is not None else tile(one.start, one.end, stream.window))]
+    return tuple(Due(piece, resume_at(stream, piece.end) if piece.end < now else None, is_extra=True) for piece in pieces)
+
+
+def plan(
     connection: duckdb.DuckDBPyConnection,
-    accounts: Mapping[str, Sequence[Account]],
-    zones: Mapping[str, str],
-    history: Mapping[str, timedelta],
+    wishes: Mapping[str, Wish],
     now: datetime,
     selected: Callable[[Connector, Stream], bool],
+    span: tuple[date, date] | None = None,
 ) -> list[Job]:
-    """What is to be asked of whom, from the ledger of what came before. All mappings are by institution id."""
-    ensure(connection, FETCH)
-    until = {
-        (row["institution_id"], row["platform"], row["account_id"], row["stream"]): row["until"]
-        for row in rows(
-            connection,
-            "SELECT institution_id, platform, account_id, stream, max(window_end) AS until FROM meta.fetch WHERE is_complete GROUP BY ALL",
-        )
-    }
+    """What is to be asked of whom, from the ledger of what came before.
+
+    Args:
+        connection: the warehouse, for its ledgers.
+        wishes: by institution id.
+        now: the instant of asking.
+        selected: which streams.
+        span: first and last day of a backfill, in each institution's zone; None: a night.
+    """
+    for table in LEDGERS:
+        ensure(connection, table)
+    until, rests = _read_until(connection), _rests(connection)
     jobs = []
-    for institution_id, own in accounts.items():
-        for account in own:
+    for institution_id, wish in wishes.items():
+        budgets = {
+            platform: _budget(connection, institution_id, platform, wish, now) for platform in {one.platform for one in wish.accounts}
+        }
+        for account in wish.accounts:
             connector = platforms()[account.platform]
             for stream in (stream for stream in connector.streams if selected(connector, stream)):
-                fetched_until = until.get((institution_id, account.platform, account.account_id, stream.name))
-                due = windows_due(stream, now, fetched_until if isinstance(fetched_until, datetime) else None, history[institution_id])
-                jobs.append(Job(connector, stream, account, zones[institution_id], due))
+                who = (institution_id, account.platform, account.account_id, stream.name)
+                if span is not None:
+                    first, end = (datetime.combine(day, time(), ZoneInfo(wish.zone)) for day in (span[0], span[1] + timedelta(days=1)))
+                    due = backfill_due(stream, first.astimezone(UTC), end.astimezone(UTC), now, _complete(connection, who))
+                else:
+                    due = _night_due(stream, wish, now, until.get(who), rests.get(who, []))
+                if due:
+                    jobs.append(Job(connector, stream, account, wish.zone, due, budgets[account.platform]))
     return jobs
+
+
+Who = tuple[str, str, str, str]
+WHO = "institution_id, platform, account_id, stream"
+
+
+class _Rest(NamedTuple):
+    """What a budget's end left of a list."""
+
+    window: Window
+    resume_from: str
+    is_last: bool
+    day: date
+
+
+def _night_due(stream: Stream, wish: Wish, now: datetime, until: datetime | None, rests: Sequence[_Rest]) -> tuple[Due, ...]:
+    """First what earlier runs left, then the night's own windows. On the same snapshot day the rest alone makes the day whole."""
+    begins = now - stream.retention if stream.retention is not None else None
+    left = [rest._replace(window=Window(max(rest.window.start, begins), rest.window.end)) if begins is not None else rest for rest in rests]
+    left = [rest for rest in left if rest.window.start < rest.window.end]
+    is_todays = isinstance(stream.kind, Snapshot) and any(rest.is_last and rest.day == snapshot_day(now, wish.zone) for rest in left)
+    extra = tuple(Due(rest.window, rest.resume_from, is_last=is_todays and rest.is_last, is_extra=True) for rest in left)
+    if is_todays:
+        return extra
+    windows = windows_due(stream, now, until, wish.history)
+    return (*extra, *(Due(window, is_last=at + 1 == len(windows)) for at, window in enumerate(windows)))
+
+
+def _read_until(connection: duckdb.DuckDBPyConnection) -> dict[Who, datetime]:
+    found = connection.execute(f"SELECT {WHO}, max(window_end) FROM meta.fetch WHERE is_complete GROUP BY ALL").fetchall()
+    return {(row[0], row[1], row[2], row[3]): row[4] for row in found}
+
+
+def _rests(connection: duckdb.DuckDBPyConnection) -> dict[Who, list[_Rest]]:
+    """What budgets' ends left and nothing has read since, oldest first. Of a rest that was shortened again the latest counts."""
+    found = connection.execute(
+        f"""
+        SELECT {WHO}, window_start, window_end, resume_from, is_last, day FROM meta.fetch AS r
+        WHERE NOT is_complete AND resume_from IS NOT NULL AND NOT EXISTS (
+            FROM meta.fetch AS c WHERE (c.institution_id, c.platform, c.account_id, c.stream) = (r.institution_id, r.platform, r.account_id, r.stream)
+             AND c.requested_at >= r.requested_at AND c.run_id <> r.run_id AND c.window_start <= r.window_start
+             AND ((c.is_complete AND c.window_end >= r.window_end) OR (c.resume_from IS NOT NULL AND c.window_start = r.window_start)))
+        ORDER BY window_start, window_end
+        """
+    ).fetchall()
+    by_stream: dict[Who, list[_Rest]] = defaultdict(list)
+    for *who, start, end, resume_from, is_last, day in found:
+        by_stream[who[0], who[1], who[2], who[3]].append(_Rest(Window(start, end), resume_from, is_last, day))
+    return by_stream
+
+
+def _complete(connection: duckdb.DuckDBPyConnection, who: Who) -> list[Window]:
+    found = connection.execute(
+        f"SELECT window_start, window_end FROM meta.fetch WHERE is_complete AND ({WHO}) = (?, ?, ?, ?)", list(who)
+    ).fetchall()
+    return [Window(*row) for row in found]
+
+
+def _budget(connection: duckdb.DuckDBPyConnection, institution_id: str, platform: str, wish: Wish, now: datetime) -> DayBudget:
+    """What is left of the platform's day, after what earlier runs of the same day used."""
+    allowance = wish.allowances.get(platform, platforms()[platform].allowance)
+    of_today = [institution_id, platform, allowance.day_began(now)]
+    spent = first(
+        connection,
+        "SELECT coalesce(sum(requests), 0), coalesce(sum(cost_usd), 0) FROM meta.spending "
+        "WHERE institution_id = ? AND platform = ? AND requested_at >= ?",
+        of_today,
+    )
+    paid = connection.execute(
+        "SELECT DISTINCT stream, record_key FROM meta.paid_record WHERE institution_id = ? AND platform = ? AND paid_at >= ?", of_today
+    ).fetchall()
+    requests, cost_usd = spent or (0, Decimal(0))
+    return DayBudget(
+        f"{institution_id}, {platforms()[platform].label}", allowance, int(requests), Decimal(cost_usd), [(a, b) for a, b in paid]
+    )
 
 
 def fetch_all(  # noqa: PLR0913
@@ -222,21 +426,65 @@ def fetch_all(  # noqa: PLR0913
 def _fetch_job(  # noqa: PLR0913
     job: Job, folder: Path, number: int, run_id: str, pseudonyms: Pseudonyms, clock: Clock, hosts: Hosts, budget: WaitingBudget
 ) -> None:
-    door = Door(job.account, job.connector.limits, hosts, clock, budget)
+    door = Door(job.account, job.connector.limits, hosts, clock, budget, spend=job.budget.request)
     try:
-        for at, window in enumerate(job.windows):
+        for at, due in enumerate(job.due):
             stem = folder / f"{job.connector.platform}__{job.stream.name}__{number:04}_{at:02}"
-            with stem.with_suffix(".ndjson.part").open("wb") as file:
-                fetched = fetch_window(job.stream, job.account, window, door, pseudonyms, clock, file.write)
-            stem.with_suffix(".ndjson.part").rename(stem.with_suffix(".ndjson"))
-            _write_manifest(stem.with_suffix(".json"), job, fetched, run_id, is_last=at + 1 == len(job.windows))
-            if not fetched.is_complete:
+            before = door.requests_sent
+            fetched = _fetch_due(job, due, stem, door, pseudonyms, clock)
+            requests = door.requests_sent - before
+            for part, piece, is_last in parts(fetched, due):
+                here = stem.with_name(f"{stem.name}{part}")
+                here.with_suffix(".ndjson").touch()
+                spent = (0, Decimal(0)) if part else (requests, fetched.cost_usd)
+                _write_manifest(
+                    here.with_suffix(".json"), job, piece, run_id, is_last=is_last, is_extra=due.is_extra or bool(part), spent=spent
+                )
+            # What an earlier night left may be gone for good; tonight's counters are not to be lost for it.
+            if not fetched.is_complete and (fetched.is_budget_spent or not due.is_extra):
                 return
     finally:
         door.close()
 
 
-def _write_manifest(path: Path, job: Job, fetched: Fetched, run_id: str, *, is_last: bool) -> None:
+def _fetch_due(  # noqa: PLR0913
+    job: Job, due: Due, stem: Path, door: Door, pseudonyms: Pseudonyms, clock: Clock
+) -> Fetched:
+    """Read one window into its file of lines, and what cannot be used into another, which is there only when it holds something."""
+    lines, aside = stem.with_suffix(".ndjson.part"), stem.with_suffix(".aside.ndjson.part")
+    with lines.open("wb") as file, aside.open("wb") as left:
+        fetched = fetch_window(
+            job.stream, job.account, due.window, door, pseudonyms, clock, file.write,
+            budget=job.budget, set_aside=left.write, resume_from=due.resume_from,
+        )  # fmt: skip
+    if aside.stat().st_size:
+        aside.rename(stem.with_suffix(".aside.ndjson"))
+    else:
+        aside.unlink()
+    lines.rename(stem.with_suffix(".ndjson"))
+    return fetched
+
+
+def parts(fetched: Fetched, due: Due) -> list[tuple[str, Fetched, bool]]:
+    """A window as the ledger has it: whole; or, where a budget ended the list, what was read and what is left of it.
+
+    Returns for each part the ending of its file's name, what became of it, and whether the stream was read up to now with it.
+    """
+    if fetched.reached is None:
+        return [("", fetched, due.is_last)]
+    window = fetched.window
+    # The second in which the reading stopped may hold more.
+    cut = min(max(fetched.reached.replace(microsecond=0) + timedelta(seconds=1), window.start), window.end)
+    read = replace(
+        fetched, window=Window(cut, window.end), is_complete=True, ledger_status="fetched", reason=None, reached=None, resume_from=None
+    )
+    left = replace(fetched, window=Window(window.start, cut), records=0, rejected=0, blanked=0, pages=0, fields=set())
+    return [("", read, False), ("_rest", left, due.is_last)]
+
+
+def _write_manifest(  # noqa: PLR0913
+    path: Path, job: Job, fetched: Fetched, run_id: str, *, is_last: bool, is_extra: bool, spent: tuple[int, Decimal]
+) -> None:
     """The manifest is written last and whole: a file of lines without one was cut short, and is not read."""
     content = {
         "institution_id": job.account.institution_id,
@@ -246,16 +494,25 @@ def _write_manifest(path: Path, job: Job, fetched: Fetched, run_id: str, *, is_l
         "zone": job.zone,
         "run_id": run_id,
         "is_last": is_last,
+        "is_extra": is_extra,
         **asdict(fetched),
         "window_start": fetched.window.start,
         "window_end": fetched.window.end,
         "denied_fields": sorted(fetched.denied_fields),
+        "fields": sorted(fetched.fields),
+        "requests": spent[0],
+        "cost_usd": spent[1],
     }
-    del content["window"]
-    text = json.dumps(content, default=lambda instant: instant.astimezone(UTC).isoformat(), indent=1)
+    for name in ("window", "reached", "is_budget_spent"):
+        del content[name]
+    text = json.dumps(content, default=_as_text, indent=1)
     part = path.with_suffix(".json.part")
     part.write_text(text, encoding="utf-8")
     part.rename(path)
+
+
+def _as_text(value: object) -> str:
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
 
 
 def land(connection: duckdb.DuckDBPyConnection, landing: Path, now: datetime) -> tuple[list[Landed], list[Gap]]:
@@ -304,8 +561,8 @@ def _merge(
 ) -> tuple[Landed, list[Gap], dict[Path, date]]:
     """One transaction: rows, ledger and marks together. Returns also, for each manifest that told something new, its day."""
     table = raw_table(connector, stream)
-    ensure(connection, table)
-    ensure(connection, FETCH)
+    for needed in (table, *LEDGERS):
+        ensure(connection, needed)
     told = [json.loads(path.read_text(encoding="utf-8")) | {"lines": str(_lines_of(path))} for path in manifests]
     values = ", ".join(f"b.{name}" for name in table.names)
     updates = ", ".join(f"{name} = b.{name}" for name in table.names if name not in table.key)
@@ -320,16 +577,117 @@ def _merge(
             days = [line.first_day for line in counts.values() if line.institution_id == institution_id and line.first_day is not None]
             if days:
                 mark(connection, table.name, institution_id, min(days))
-        entries = [_entry(one, counts.get(one["lines"])) for one in told]
+        entries = [_entry(stream, one, counts.get(one["lines"])) for one in told]
         informative = [_enter(connection, stream, entry) for entry in entries]
+        _set_aside(connection, stream, entries, [_aside_of(path) for path in manifests])
+        _account(connection, connector, stream, told)
+        new_fields = _note_fields(connection, connector, stream, told)
     kept = {path: entry["day"] for path, entry, is_kept in zip(manifests, entries, informative, strict=True) if is_kept}
     gaps = [
         Gap(*(entry[name] for name in ("institution_id", "platform", "account_id", "stream", "day", "ledger_status", "reason")))
         for entry in entries
         if not entry["is_complete"]
     ]
-    totals = (sum(entry[name] for entry in entries) for name in ("records", "rows_new", "rows_changed"))
-    return Landed(table.name, *totals), gaps, kept
+    landed = Landed(
+        table.name,
+        received=sum(entry["records"] for entry in entries),
+        new=sum(entry["rows_new"] for entry in entries),
+        changed=sum(entry["rows_changed"] for entry in entries),
+        set_aside=sum(entry["rejected"] + (entry["blanked"] or 0) for entry in entries),
+        requests=sum(one.get("requests", 0) for one in told),
+        cost_usd=sum((Decimal(one.get("cost_usd", 0)) for one in told), Decimal(0)),
+        new_fields=new_fields,
+    )
+    return landed, gaps, kept
+
+
+def _set_aside(connection: duckdb.DuckDBPyConnection, stream: Stream, entries: Sequence[Mapping[str, Any]], files: Sequence[Path]) -> None:
+    """Keep what could not be used, each record once: what the door set aside, and what landing finds without key or time."""
+    if not any(entry["rejected"] or entry["blanked"] for entry in entries):
+        return
+    names = ("institution_id", "platform", "account_id", "stream", "run_id", "day")
+    placed = [{"file": str(path), "lines": entry["lines"]} for entry, path in zip(entries, files, strict=True)]
+    manifests = pl.DataFrame([one | {name: entry[name] for name in names} for one, entry in zip(placed, entries, strict=True)])
+    there = [str(path) for path in files if path.exists()]
+    sources = [
+        "SELECT lines, observed_at, 'record' AS field, 'without key or time' AS reason, payload FROM decided WHERE action = 'unkeyed'"
+    ]
+    if there:
+        sources.append(
+            "SELECT m.lines, a.observed_at, a.field, a.reason, a.payload FROM read_json($files, format = 'newline_delimited', "
+            f"columns = {ASIDE_COLUMNS}, filename = true, maximum_object_size = {MAX_RECORD_BYTES}) AS a JOIN manifests AS m ON m.file = a.filename"
+        )
+    connection.register("manifests", manifests)
+    connection.execute(
+        f"""
+        INSERT INTO {QUARANTINE.name} BY NAME
+        SELECT DISTINCT ON ({", ".join(QUARANTINE.key)}) * FROM (
+            SELECT m.* EXCLUDE (file, lines), a.observed_at, a.field, a.reason, json_extract_string(a.payload, $key_path) AS record_key,
+                   nullif(a.payload::VARCHAR, 'null')::JSON AS payload, md5(coalesce(a.payload::VARCHAR, '')) AS payload_hash
+            FROM ({" UNION ALL BY NAME ".join(sources)}) AS a JOIN manifests AS m USING (lines)
+        ) AS n WHERE NOT EXISTS (FROM {QUARANTINE.name} AS q WHERE {" AND ".join(f"q.{name} = n.{name}" for name in QUARANTINE.key)})
+        ORDER BY ALL
+        """,
+        {"key_path": f"$.{stream.kind.key}"} | ({"files": there} if there else {}),
+    )
+    connection.unregister("manifests")
+
+
+def _account(connection: duckdb.DuckDBPyConnection, connector: Connector, stream: Stream, told: Sequence[Mapping[str, Any]]) -> None:
+    """Enter what was used of the day's allowance; landed twice it is entered once."""
+    used = [
+        {name: one[name] for name in ("institution_id", "account_id", "run_id", "window_start", "window_end", "requested_at")}
+        | {"requests": one["requests"], "cost_usd": Decimal(one["cost_usd"])}
+        for one in told
+        if one.get("requests")
+    ]
+    if not used:
+        return
+    connection.register("used", pl.DataFrame(used, schema_overrides={"cost_usd": pl.Decimal(12, 4)}))
+    connection.execute(
+        f"""
+        INSERT INTO {SPENDING.name} BY NAME
+        SELECT * REPLACE (window_start::TIMESTAMPTZ AS window_start, window_end::TIMESTAMPTZ AS window_end, requested_at::TIMESTAMPTZ AS requested_at),
+               $platform AS platform, $stream AS stream
+        FROM used AS u WHERE NOT EXISTS (
+            FROM {SPENDING.name} AS s WHERE (s.institution_id, s.account_id, s.run_id) = (u.institution_id, u.account_id, u.run_id)
+             AND (s.platform, s.stream) = ($platform, $stream)
+             AND (s.window_start, s.window_end) = (u.window_start::TIMESTAMPTZ, u.window_end::TIMESTAMPTZ))
+        """,
+        {"platform": connector.platform, "stream": stream.name},
+    )
+    connection.unregister("used")
+    if stream.price_usd is free:
+        return
+    latest = max(datetime.fromisoformat(one["requested_at"]) for one in told)
+    connection.execute(f"DELETE FROM {PAID_RECORD.name} WHERE paid_at < ?", [latest - PAID_FOR])
+    connection.execute(
+        f"INSERT INTO {PAID_RECORD.name} SELECT DISTINCT institution_id, ?, ?, record_key, requested_at FROM decided WHERE record_key IS NOT NULL "
+        "EXCEPT FROM meta.paid_record",
+        [connector.platform, stream.name],
+    )
+
+
+def _note_fields(
+    connection: duckdb.DuckDBPyConnection, connector: Connector, stream: Stream, told: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """Remember which members records have, and return those that are new in a stream that was known already."""
+    where = [connector.platform, stream.name]
+    known = {
+        (institution_id, field)
+        for institution_id, field in connection.execute(
+            f"SELECT institution_id, field FROM {FIELD.name} WHERE platform = ? AND stream = ?", where
+        ).fetchall()
+    }
+    new = {(one["institution_id"], field): one["observed_at"] for one in told for field in one.get("fields", ())}
+    new = {pair: at for pair, at in new.items() if pair not in known}
+    if not new:
+        return ()
+    connection.executemany(
+        f"INSERT INTO {FIELD.name} VALUES (?, ?, ?, ?, ?)", [[one, *where, field, at] for (one, field), at in sorted(new.items())]
+    )
+    begun = {institution_id for institution_id, _ in known}
+    return tuple(sorted({field for institution_id, field in new if institution_id in begun}))
 
 
 class _Counted(NamedTuple):
@@ -403,15 +761,20 @@ def _same_key(table: Table) -> str:
     return " AND ".join(f"t.{name} = b.{name}" for name in table.key)
 
 
-def _entry(told: Mapping[str, Any], counted: _Counted | None) -> dict[str, Any]:
+def _entry(stream: Stream, told: Mapping[str, Any], counted: _Counted | None) -> dict[str, Any]:
     """The ledger's row for one manifest."""
     times = {name: datetime.fromisoformat(told[name]) for name in ("window_start", "window_end", "requested_at", "observed_at")}
-    entry = {name: told[name] for name in FETCH.names if name in told} | times
+    entry = {name: told.get(name) for name in (*FETCH.names, "lines")} | times
     day = snapshot_day(times["observed_at"], told["zone"])
+    unkeyed = counted.unkeyed if counted else 0
+    if told["is_complete"] and unkeyed and is_red(unkeyed, told["records"]):
+        reason = red_reason(stream.name, unkeyed, told["records"], "without key or time")
+        entry |= {"is_complete": False, "ledger_status": "missing", "reason": reason}
     return entry | {
         "day": day,
         "day_end": datetime.combine(day + timedelta(days=1), time(), ZoneInfo(told["zone"])),
-        "rejected": told["rejected"] + (counted.unkeyed if counted else 0),
+        "is_extra": told.get("is_extra", False),
+        "rejected": told["rejected"] + unkeyed,
         "rows_new": counted.new if counted else 0,
         "rows_changed": counted.changed if counted else 0,
     }
@@ -422,8 +785,8 @@ def _enter(connection: duckdb.DuckDBPyConnection, stream: Stream, entry: dict[st
     is_entered = first(
         connection,
         "SELECT 1 FROM meta.fetch WHERE institution_id = $institution_id AND platform = $platform AND account_id = $account_id "
-        "AND stream = $stream AND run_id = $run_id AND window_start = $window_start",
-        {name: entry[name] for name in ("institution_id", "platform", "account_id", "stream", "run_id", "window_start")},
+        "AND stream = $stream AND run_id = $run_id AND window_start = $window_start AND window_end = $window_end",
+        {name: entry[name] for name in ("institution_id", "platform", "account_id", "stream", "run_id", "window_start", "window_end")},
     )
     if is_entered:
         # A run that died between the commit and the filing: its files are still to be kept.
@@ -444,7 +807,7 @@ def _enter(connection: duckdb.DuckDBPyConnection, stream: Stream, entry: dict[st
         for complete, is_last, _, _, denied, covers in found
     )
     said = any((status, reason) == (entry["ledger_status"], entry["reason"]) for _, _, status, reason, _, _ in found)
-    is_news = entry["rows_new"] + entry["rows_changed"] > 0 or not (known or (said and not entry["is_complete"]))
+    is_news = entry["is_extra"] or entry["rows_new"] + entry["rows_changed"] > 0 or not (known or (said and not entry["is_complete"]))
     if is_news:
         places = ", ".join(f"${name}" for name in FETCH.names)
         connection.execute(
@@ -460,17 +823,28 @@ def _lines_of(manifest: Path) -> Path:
     return plain if plain.exists() else manifest.with_suffix(".ndjson.gz")
 
 
+def _aside_of(manifest: Path) -> Path:
+    """The file of what could not be used of a window; it need not be there."""
+    plain = manifest.with_suffix(".aside.ndjson")
+    return plain if plain.exists() else manifest.with_suffix(".aside.ndjson.gz")
+
+
 def _file(manifest: Path, day: date | None, landing: Path) -> None:
     """Move a manifest and its lines to `landing/<institution>/<day>/<run>/`; drop them when they told nothing new (`day` None)."""
-    lines = _lines_of(manifest)
+    files = [path for path in (_lines_of(manifest), _aside_of(manifest)) if path.exists()]
     if day is not None:
         told = json.loads(manifest.read_text(encoding="utf-8"))
         folder = landing / told["institution_id"] / day.isoformat() / told["run_id"]
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{lines.name}.gz"
-        # No time stamp inside, so that the same night gives the same bytes.
-        with lines.open("rb") as source, target.open("wb") as file, gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as packed:
-            shutil.copyfileobj(source, packed)
+        for path in files:
+            _pack(path, folder / f"{path.name}.gz")
         shutil.copy2(manifest, folder / manifest.name)
-    lines.unlink()
+    for path in files:
+        path.unlink()
     manifest.unlink()
+
+
+def _pack(path: Path, target: Path) -> None:
+    """Compress a file. No time stamp inside, so that the same night gives the same bytes."""
+    with path.open("rb") as source, target.open("wb") as file, gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as packed:
+        shutil.copyfileobj(source, packed)

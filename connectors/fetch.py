@@ -5,20 +5,24 @@ Not here: sessions and retries (http.py), which windows are due (assets/raw.py),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 
-from connectors.failures import DoorError, NotPermitted, PagingLoop, PermanentFailure, TemporaryFailure
+from connectors import fitness
+from connectors.failures import BudgetSpent, DoorError, NotPermitted, PagingLoop, PermanentFailure, TemporaryFailure
 from connectors.paging import Answer, Request
 from connectors.privacy import Pseudonyms, minimise
 
 if TYPE_CHECKING:
+    from connectors.budget import DayBudget
     from connectors.clock import Clock
     from connectors.http import Door
     from connectors.streams import Account, Stream, Window
@@ -29,11 +33,11 @@ NOT_AUTHORISED_FOR_FIELD = "/not-authorized-for-field"
 
 
 class Fate(Enum):
-    """What becomes of a record that is not written: it is older than the window, it is not this list's, or it cannot be read."""
+    """What becomes of a record that is not written: it is older than the window, it is not this list's, or it is set aside."""
 
     OLDER = auto()
     LEFT_OUT = auto()
-    REJECTED = auto()
+    SET_ASIDE = auto()
 
 
 @dataclass(slots=True)
@@ -42,6 +46,9 @@ class Fetched:
 
     `is_complete` is True when the list was read to its end; only then do absent records mean deleted ones.
     `reason` says, in the user's words, why it is not complete; `denied_fields` are fields that the token may not read.
+    `rejected` records could not be placed, of others single `blanked` values were no counts; both are set aside, with the reason.
+    `reached` and `resume_from` are there when a budget ended the list on the way: how far down it was read, and what asks for the rest.
+    `fields` are the names of all that the records held.
     """
 
     window: Window
@@ -52,60 +59,104 @@ class Fetched:
     reason: str | None = None
     records: int = 0
     rejected: int = 0
+    blanked: int = 0
     pages: int = 0
+    cost_usd: Decimal = Decimal(0)
     denied_fields: set[str] = field(default_factory=set)
+    fields: set[str] = field(default_factory=set)
+    is_budget_spent: bool = False
+    reached: datetime | None = None
+    resume_from: str | None = None
 
 
-def first_request(stream: Stream, account: Account, window: Window) -> Request:
-    """The request that opens a window: the declaration with its places filled in."""
+def first_request(stream: Stream, account: Account, window: Window, resume_from: str | None = None) -> Request:
+    """The request that opens a window: the declaration with its places filled in, below `resume_from` where a list is gone on with."""
     path = stream.request.removeprefix("GET ").format(account_id=quote(account.account_id, safe=""))
     places = {"window_start": _iso(window.start), "window_end": _iso(window.end), "handle": account.handle}
-    params = {**stream.params, **stream.account_params(account)}
-    return Request(account.base_url.rstrip("/") + path, tuple((name, value.format(**places)) for name, value in params.items()))
+    params = {name: value.format(**places) for name, value in {**stream.params, **stream.account_params(account)}.items()}
+    if stream.resume is not None and resume_from is not None:
+        params[stream.resume.param] = resume_from
+    return Request(account.base_url.rstrip("/") + path, tuple(params.items()))
 
 
-def fetch_window(  # noqa: PLR0913 the six things that a fetch needs, none of them derivable
-    stream: Stream, account: Account, window: Window, door: Door, pseudonyms: Pseudonyms, clock: Clock, write: Write
+def resume_at(stream: Stream, end: datetime) -> str | None:
+    """What asks a stream for a span that ended in the past: only lists that take a time can be asked so."""
+    return _iso(end) if stream.resume is not None and stream.resume.is_time else None
+
+
+def _nowhere(lines: bytes) -> None:
+    del lines
+
+
+def fetch_window(  # noqa: PLR0913 the things that a fetch needs, none of them derivable
+    stream: Stream,
+    account: Account,
+    window: Window,
+    door: Door,
+    pseudonyms: Pseudonyms,
+    clock: Clock,
+    write: Write,
+    *,
+    budget: DayBudget | None = None,
+    set_aside: Write = _nowhere,
+    resume_from: str | None = None,
 ) -> Fetched:
     """Read one window to its end, writing one line per record: `{"requested_at", "observed_at", "payload"}`.
 
-    A failure in mid-window keeps what came and says so in the result; it is never raised.
+    What cannot be used goes to `set_aside`, likewise with `field` and `reason`. A failure in mid-window keeps what came and says so in the
+    result; it is never raised.
     """
     begun = clock.now()
     fetched = Fetched(window, requested_at=begun, observed_at=begun)
     if account.fault is not None:
         fetched.ledger_status, fetched.reason = NotPermitted.ledger_status, account.fault
         return fetched
-    seen_ids: set[bytes] = set()
+    reading = _Reading(stream, account, pseudonyms, fetched, write, set_aside)
     try:
-        for answer, records in _pages(first_request(stream, account, window), stream, door, fetched):
-            lines, reached_end = _lines(records, stream, account, pseudonyms, fetched, seen_ids)
-            write(b"".join(lines))
-            fetched.records += len(lines)
-            _note_partial_errors(answer, records, stream, fetched)
-            if reached_end:
-                break
+        _read_pages(first_request(stream, account, window, resume_from), reading, door, budget)
+    except BudgetSpent as end:
+        fetched.ledger_status, fetched.reason = end.ledger_status, str(end)
+        fetched.is_budget_spent = True
+        fetched.reached, fetched.resume_from = reading.place
     except DoorError as failure:
-        fetched.ledger_status = failure.ledger_status
-        fetched.reason = str(failure)
+        fetched.ledger_status, fetched.reason = failure.ledger_status, str(failure)
     else:
         fetched.is_complete = True
+        reading.judge()
     return fetched
 
 
-def _pages(request: Request | None, stream: Stream, door: Door, fetched: Fetched) -> Iterator[tuple[Answer, list[msgspec.Raw]]]:
+def _read_pages(request: Request | None, reading: _Reading, door: Door, budget: DayBudget | None) -> None:
     """Follow the pages; a request that was made before, or more pages than the stream allows, is a loop."""
+    stream, fetched = reading.stream, reading.fetched
     asked: set[Request] = set()
     while request is not None:
         if request in asked or len(asked) >= stream.max_pages:
             message = f"{stream.name}: the platform's paging goes in a circle (after {len(asked)} pages). What came is kept."
             raise PagingLoop(message)
         asked.add(request)
+        answer, records = _one_page(request, reading, door, budget)
+        _note_partial_errors(answer, records, stream, fetched)
+        if reading.is_past_the_window or stream.paging is None:
+            return
+        request = stream.paging(request, replace(answer, records=len(records)))
+
+
+def _one_page(request: Request, reading: _Reading, door: Door, budget: DayBudget | None) -> tuple[Answer, list[msgspec.Raw]]:
+    """One answer, its records written; its price is set aside before it is asked for, and settled whatever comes of it."""
+    stream, fetched = reading.stream, reading.fetched
+    price_usd = stream.price_usd(reading.account)
+    reserved_usd = budget.reserve(price_usd, stream.page_size) if budget else Decimal(0)
+    reading.turn_page()
+    try:
         answer = door.get(request)
         fetched.pages += 1
         records = _cut(answer, stream)
-        yield answer, records
-        request = stream.paging(request, replace(answer, records=len(records))) if stream.paging else None
+        reading.take(records)
+    finally:
+        if budget:
+            fetched.cost_usd += budget.settle(reserved_usd, price_usd, stream.name, reading.keys, reading.unnamed)
+    return answer, records
 
 
 def _cut(answer: Answer, stream: Stream) -> list[msgspec.Raw]:
@@ -148,47 +199,131 @@ def _note_partial_errors(answer: Answer, records: list[msgspec.Raw], stream: Str
         raise TemporaryFailure(message)
 
 
-def _lines(  # noqa: PLR0913
-    records: list[msgspec.Raw], stream: Stream, account: Account, pseudonyms: Pseudonyms, fetched: Fetched, seen: set[bytes]
-) -> tuple[list[bytes], bool]:
-    """The page's lines, and whether a newest-first list has left the window: its last record is older."""
-    prefix = b'{"requested_at":"%s","observed_at":"%s","payload":' % (
-        _iso(fetched.requested_at).encode(),
-        _iso(fetched.observed_at).encode(),
-    )
-    lines: list[bytes] = []
-    fresh = 0
-    payload: bytes | Fate | None = None
-    for raw in records:
-        payload = _payload(raw, stream, account, pseudonyms, fetched.window)
-        if isinstance(payload, Fate):
-            fetched.rejected += payload is Fate.REJECTED
-            continue
-        fresh += payload not in seen
-        seen.add(payload)
+class _Reading:
+    """One window while it is read: its records become lines, and what cannot be used is set aside."""
+
+    def __init__(  # noqa: PLR0913
+        self, stream: Stream, account: Account, pseudonyms: Pseudonyms, fetched: Fetched, write: Write, set_aside: Write
+    ) -> None:
+        self.stream = stream
+        self.account = account
+        self.fetched = fetched
+        self.keys: list[str] = []
+        self.unnamed = 0
+        self.is_past_the_window = False
+        self.place: tuple[datetime | None, str | None] = (None, None)
+        self._pseudonyms = pseudonyms
+        self._write = write
+        self._set_aside = set_aside
+        self._seen: set[int] = set()
+        self._reasons: Counter[str] = Counter()
+        self._unfit = 0
+        self._stamp = b'"requested_at":"%s","observed_at":"%s"' % (
+            _iso(fetched.requested_at).encode(),
+            _iso(fetched.observed_at).encode(),
+        )
+        is_untouched = stream.private is None and stream.newest_first is None and stream.leave_out is None and not stream.counts
+        self._payload = self._untouched if is_untouched else self._decoded_payload
+
+    def turn_page(self) -> None:
+        """Forget which records the last page named."""
+        self.keys, self.unnamed = [], 0
+
+    def take(self, records: list[msgspec.Raw]) -> None:
+        """Write the page's lines, and see whether a newest-first list has left the window: its last record is older.
+
+        Raises:
+            PagingLoop: nothing on the page is new.
+        """
+        payloads = [self._payload(raw) for raw in records]
+        written = [payload for payload in payloads if not isinstance(payload, Fate)]
+        before = len(self._seen)
+        self._seen.update(map(hash, written))
+        if written and len(self._seen) == before:
+            message = f"{self.stream.name}: the platform gave the same page again under another address. What came is kept."
+            raise PagingLoop(message)
         # NDJSON: inside JSON strings a bare newline is not allowed, so those between tokens are all there are.
-        lines.append(prefix + payload.replace(b"\n", b" ").replace(b"\r", b" ") + b"}\n")
-    if lines and not fresh:
-        message = f"{stream.name}: the platform gave the same page again under another address. What came is kept."
-        raise PagingLoop(message)
-    return lines, payload is Fate.OLDER
+        self._write(
+            b"".join(b'{%s,"payload":%s}\n' % (self._stamp, payload.replace(b"\n", b" ").replace(b"\r", b" ")) for payload in written)
+        )
+        self.fetched.records += len(written)
+        self.is_past_the_window = bool(payloads) and payloads[-1] is Fate.OLDER
 
+    def judge(self) -> None:
+        """Of a list that was read to its end: so many unfit records that it has not arrived after all?"""
+        told = self.fetched
+        if fitness.is_red(self._unfit, told.records + told.rejected):
+            most, _ = self._reasons.most_common(1)[0]
+            told.is_complete, told.ledger_status = False, TemporaryFailure.ledger_status
+            told.reason = red_reason(self.stream.name, self._unfit, told.records + told.rejected, most)
 
-def _payload(raw: msgspec.Raw, stream: Stream, account: Account, pseudonyms: Pseudonyms, window: Window) -> bytes | Fate:
-    """The record as it is written, or why it is not."""
-    if stream.private is None and stream.newest_first is None and stream.leave_out is None:
+    def _untouched(self, raw: msgspec.Raw) -> bytes | Fate:
         return bytes(raw)
-    record = _decoded(raw)
-    happened = _instant(record.get(stream.newest_first)) if record and stream.newest_first else None
-    if record is None or (stream.newest_first and happened is None):
-        return Fate.REJECTED
-    if happened is not None and happened < window.start:
-        return Fate.OLDER
-    if stream.leave_out is not None and stream.leave_out(record):
-        return Fate.LEFT_OUT
-    if stream.private is not None:
-        record = minimise(record, stream.private, account, pseudonyms)
-    return msgspec.json.encode(record)
+
+    def _decoded_payload(self, raw: msgspec.Raw) -> bytes | Fate:
+        """The record as it is written, or why it is not."""
+        stream = self.stream
+        record = _decoded(raw)
+        if record is None:
+            self.unnamed += 1
+            self._note(None, [fitness.Unfit("", "the record is no object that can be read", is_whole=True)])
+            return Fate.SET_ASIDE
+        self._name(record)
+        happened = fitness.instant(record.get(stream.newest_first)) if stream.newest_first else None
+        if happened is not None and happened < self.fetched.window.start:
+            return Fate.OLDER
+        if stream.leave_out is not None and stream.leave_out(record):
+            return Fate.LEFT_OUT
+        faults = fitness.unfit(record, stream)
+        if not any(fault.is_whole for fault in faults):
+            self._mark_place(record)
+        if stream.private is not None:
+            record = minimise(record, stream.private, self.account, self._pseudonyms)
+        self.fetched.fields |= fitness.field_names(record)
+        if faults:
+            self._note(record, faults)
+            if any(fault.is_whole for fault in faults):
+                return Fate.SET_ASIDE
+            for fault in faults:
+                fitness.blank(record, fault.field)
+        return msgspec.json.encode(record)
+
+    def _name(self, record: dict[str, Any]) -> None:
+        key = fitness.key_of(record, self.stream.kind.key)
+        if key is None:
+            self.unnamed += 1
+        else:
+            self.keys.append(key)
+
+    def _note(self, record: dict[str, Any] | None, faults: list[fitness.Unfit]) -> None:
+        """Set the record aside, less the persons, once for each thing that is wrong with it."""
+        payload = msgspec.json.encode(record)
+        self._unfit += 1
+        for fault in faults:
+            self._reasons[fault.reason] += 1
+            told = msgspec.json.encode({"field": fault.field, "reason": fault.reason})[1:-1]
+            self._set_aside(b'{%s,%s,"payload":%s}\n' % (self._stamp, told, payload))
+        is_lost = any(fault.is_whole for fault in faults)
+        self.fetched.rejected += is_lost
+        self.fetched.blanked += not is_lost
+
+    def _mark_place(self, record: dict[str, Any]) -> None:
+        """Remember how far down the list was read, and what would ask for the rest."""
+        resume = self.stream.resume
+        if resume is None:
+            return
+        value = fitness.member(record, resume.field)
+        reached = fitness.instant(fitness.member(record, resume.field if resume.is_time else self.stream.newest_first or ""))
+        if value is not None and reached is not None:
+            self.place = reached, _iso(_next_second(reached)) if resume.is_time else str(value)
+
+
+def red_reason(stream_name: str, unfit_records: int, all_records: int, most: str) -> str:
+    """Why a list that was read to its end has not arrived."""
+    return (
+        f"{stream_name}: {unfit_records:,} of {all_records:,} records could not be used (mostly: {most}). They are set aside in "
+        f"meta.quarantine. Above {fitness.RED_SHARE:.0%} a stream counts as not arrived; the platform may have changed its answers."
+    )
 
 
 def _decoded(raw: msgspec.Raw) -> dict[str, Any] | None:
@@ -199,12 +334,8 @@ def _decoded(raw: msgspec.Raw) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _instant(value: object) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return instant if instant is not None and instant.tzinfo is not None else None
+def _next_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _iso(instant: datetime) -> str:

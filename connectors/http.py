@@ -9,7 +9,7 @@ import math
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -113,12 +113,22 @@ class Door:
     Redirects are not followed: an API that sends a client elsewhere has moved, and the token must not go along.
     """
 
-    def __init__(self, account: Account, limits: Limits, hosts: Hosts, clock: Clock, budget: WaitingBudget) -> None:
+    def __init__(  # noqa: PLR0913
+        self,
+        account: Account,
+        limits: Limits,
+        hosts: Hosts,
+        clock: Clock,
+        budget: WaitingBudget,
+        *,
+        spend: Callable[[], None] | None = None,
+    ) -> None:
         self._account = account
         self._limits = limits
         self._hosts = hosts
         self._clock = clock
         self._budget = budget
+        self._spend = spend
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": "tolok/0.1 (+institutional analytics)"})
         self.requests_sent = 0
@@ -159,6 +169,8 @@ class Door:
         if (closed_s := self._hosts.wait_s(host, self._clock.now())) > 0:
             self._sleep(closed_s)
         with self._hosts.place(host, self._limits.concurrent):
+            if self._spend is not None:
+                self._spend()
             self.requests_sent += 1
             status, headers, body = self._send(request)
         self._heed(host, headers)

@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from connectors.fitness import member
 from connectors.paging import link_header
 from connectors.privacy import Private
-from connectors.streams import Bearer, Connector, Event, Limits, Snapshot, Stream
+from connectors.streams import Bearer, Connector, Event, Limits, Resume, Snapshot, Stream
+
+# Lists are gone on with below the last id that was read; ids are opaque, and no list takes a time.
+BELOW = Resume("max_id", "id")
 
 
 def is_not_a_post(record: Mapping[str, Any]) -> bool:
@@ -22,7 +26,7 @@ def is_not_a_post(record: Mapping[str, Any]) -> bool:
 
 def is_not_a_mention(record: Mapping[str, Any]) -> bool:
     """Servers that do not know the filter, or drop it from their links, list favourites and follows too. A private message is no public talk."""
-    return record.get("type") != "mention" or (record.get("status") or {}).get("visibility") == "direct"
+    return record.get("type") != "mention" or member(record, "status.visibility") == "direct"
 
 
 CONNECTOR = Connector(
@@ -41,6 +45,7 @@ CONNECTOR = Connector(
             "GET /api/v1/accounts/{account_id}",
             kind=Snapshot(key="id"),
             description="One row per account and snapshot day, as the instance described the account.",
+            counts=("followers_count", "following_count", "statuses_count"),
             private=Private(
                 drop=(
                     "username",
@@ -76,6 +81,8 @@ CONNECTOR = Connector(
             description="One row per post and snapshot day, for posts of the last 30 days.",
             lookback=timedelta(days=30),
             newest_first="created_at",
+            resume=BELOW,
+            counts=("favourites_count", "replies_count", "reblogs_count", "quotes_count"),
             leave_out=is_not_a_post,
             private=Private(
                 drop=(
@@ -112,6 +119,7 @@ CONNECTOR = Connector(
             lookback=timedelta(days=7),
             restates=timedelta(days=7),
             newest_first="created_at",
+            resume=BELOW,
             leave_out=is_not_a_mention,
             hourly=True,
             private=Private(

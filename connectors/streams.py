@@ -5,10 +5,13 @@ Not here: the platforms themselves (one file each, beside this one) and the engi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
+
+from connectors.budget import Allowance
 
 if TYPE_CHECKING:
     from connectors.paging import Paging
@@ -64,6 +67,31 @@ def tile(start: datetime, end: datetime, size: timedelta) -> Iterator[Window]:
         start = stop
 
 
+def uncovered(window: Window, known: Iterable[Window]) -> list[Window]:
+    """What of a window lies in none of the known ones, oldest first."""
+    left = []
+    reached = window.start
+    for one in sorted(known, key=lambda one: one.start):
+        if one.start > reached:
+            left.append(Window(reached, min(one.start, window.end)))
+        reached = max(reached, one.end)
+        if reached >= window.end:
+            break
+    return [one for one in (*left, Window(reached, window.end)) if one.start < one.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """How a newest-first list is gone on with below what was read: the parameter, and the field of the last record that it takes.
+
+    A field of times (`is_time`) also serves to ask for a span that ended in the past. The end is exclusive, so one second is read twice.
+    """
+
+    param: str
+    field: str
+    is_time: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Bearer:
     """`Authorization: Bearer <token>`. `scopes` is what the token must be allowed, for people who make one."""
@@ -116,6 +144,12 @@ def no_params(account: Account) -> Params:
     return {}
 
 
+def free(account: Account) -> Decimal:
+    """A stream whose records cost nothing."""
+    del account
+    return Decimal(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """One list that a platform gives.
@@ -136,6 +170,11 @@ class Stream:
         leave_out: says of a record that it is none of this list's, though it stands in it: a boost, a private message.
         private: what of a record may pass the door.
         partial_errors: where a 200 lists what it could not give.
+        times: where times stand without which a record cannot be placed, beside `newest_first` and the time of events.
+        counts: where counters stand: whole numbers, never negative. Another value is set aside, and counts as not given.
+        resume: how the list is gone on with after a budget's end; None: it is short enough to be read anew.
+        page_size: how many records one answer can hold at most, for platforms that bill by the record.
+        price_usd: what one record costs, once a day.
         hourly: also fetched by the hourly job.
         account_params: further parameters that depend on the account's options.
         max_pages: beyond this, the paging is taken for endless.
@@ -158,6 +197,11 @@ class Stream:
     leave_out: Callable[[Mapping[str, Any]], bool] | None = None
     private: Private | None = None
     partial_errors: str | None = None
+    times: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+    resume: Resume | None = None
+    page_size: int = 1
+    price_usd: Callable[[Account], Decimal] = free
     hourly: bool = False
     account_params: Callable[[Account], Params] = no_params
     max_pages: int = 500
@@ -168,6 +212,7 @@ class Connector:
     """A platform: its streams and what is known about its API, with dates that the UI and `ref.platform` show.
 
     `post_url` is how a post is linked: `{base_url}`, `{handle}` and `{post_id}` are filled in.
+    `allowance` is what one institution may use in a day; its own file can say otherwise.
     """
 
     platform: str
@@ -181,6 +226,7 @@ class Connector:
     streams: tuple[Stream, ...]
     post_url: str
     day_basis: Literal["institution", "utc", "pacific", "property"] = "institution"
+    allowance: Allowance = field(default_factory=Allowance)
 
     def stream(self, name: str) -> Stream:
         return next(stream for stream in self.streams if stream.name == name)

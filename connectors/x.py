@@ -9,11 +9,13 @@ Posts bill per read; the timeline gives 3,200 posts, non-public metrics those of
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
+from connectors.budget import Allowance
 from connectors.paging import body_cursor
 from connectors.privacy import Private
-from connectors.streams import Account, Bearer, Connector, Daily, Event, Limits, Params, Snapshot, Stream
+from connectors.streams import Account, Bearer, Connector, Daily, Event, Limits, Params, Resume, Snapshot, Stream
 
 # X refuses an end nearer than ten seconds to now, so a request names its beginning alone, and all of it is one window.
 ONE_WINDOW = timedelta(days=10 * 366)
@@ -26,6 +28,12 @@ EXPANSIONS = {
     "post.fields": "author_id,in_reply_to_user_id,referenced_posts,edit_history_post_ids",
     "tweet.fields": "author_id,in_reply_to_user_id,referenced_tweets.id,edit_history_tweet_ids",
 }
+# Lists are gone on with by time: the end is exclusive.
+BELOW = Resume("end_time", "created_at", is_time=True)
+# Prices as of October 2026, in USD per record and UTC day (docs.x.com, pricing): an owner's own lists cost less than other people's.
+USER_USD = Decimal("0.010")
+POST_USD = Decimal("0.005")
+OWNED_USD = Decimal("0.001")
 # How the two dialects name a post that is somebody else's, shared on.
 REPOST_TYPES = frozenset({"reposted", "retweeted"})
 
@@ -48,6 +56,17 @@ def own_post_fields(account: Account) -> Params:
     return params
 
 
+def user_price_usd(account: Account) -> Decimal:
+    """One profile."""
+    del account
+    return USER_USD
+
+
+def post_price_usd(account: Account) -> Decimal:
+    """One post or mention: the owner's price where the token is the account's own."""
+    return OWNED_USD if account.options.get("private_metrics") else POST_USD
+
+
 def is_repost(record: dict[str, Any]) -> bool:
     """By its references; a text that begins as reposts do is somebody else's also where these are absent."""
     found = record.get("referenced_posts") or record.get("referenced_tweets")
@@ -63,6 +82,8 @@ CONNECTOR = Connector(
     docs_url="https://docs.x.com/x-api",
     post_url="https://x.com/i/status/{post_id}",
     default_base_url="https://api.x.com",
+    # Some 5,000 of the account's own posts and mentions: ten times what a busy agency needs in a day.
+    allowance=Allowance(cost_usd=Decimal(5)),
     auth=Bearer(scopes=("users.read", "tweet.read", "offline.access")),
     limits=Limits(requests=900, per=timedelta(minutes=15), remaining_header="x-rate-limit-remaining", reset_header="x-rate-limit-reset"),
     streams=(
@@ -73,6 +94,8 @@ CONNECTOR = Connector(
             records="data",
             kind=Snapshot(key="id"),
             description="One row per account and snapshot day, as X described the account.",
+            counts=tuple(f"public_metrics.{name}_count" for name in ("followers", "following", "post", "tweet")),
+            price_usd=user_price_usd,
             partial_errors="errors",
             private=Private(
                 drop=("name", "username", "description", "location", "url", "profile_image_url", "profile_banner_url", "entities")
@@ -87,6 +110,14 @@ CONNECTOR = Connector(
             records="data",
             kind=Snapshot(key="id"),
             description="One row per post and snapshot day, for posts of the last 30 days; reposts included, without their text.",
+            times=("created_at",),
+            counts=(
+                *(f"public_metrics.{name}_count" for name in ("like", "reply", "repost", "retweet", "quote", "bookmark", "impression")),
+                "non_public_metrics.url_link_clicks",
+            ),
+            resume=BELOW,
+            page_size=100,
+            price_usd=post_price_usd,
             lookback=timedelta(days=30),
             window=ONE_WINDOW,
             partial_errors="errors",
@@ -109,6 +140,9 @@ CONNECTOR = Connector(
             records="data",
             kind=Event(key="id", at="created_at"),
             description="One row per post by somebody else that mentions or answers the account: times, ids and flags, no text.",
+            resume=BELOW,
+            page_size=100,
+            price_usd=post_price_usd,
             lookback=timedelta(days=7),
             restates=timedelta(days=7),
             window=ONE_WINDOW,
@@ -144,6 +178,7 @@ CONNECTOR = Connector(
             records="data",
             kind=Daily(key="start", at="start"),
             description="One row per account and hour: how many posts mentioned it, counted by X without reading them.",
+            counts=("post_count", "tweet_count"),
             lookback=timedelta(days=2),
             restates=timedelta(days=1),
             retention=timedelta(days=6, hours=23),

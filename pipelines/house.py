@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from connectors.budget import Allowance
 from connectors.clock import Clock, InjectedClock, SystemClock
 from connectors.privacy import Pseudonyms
 from connectors.registry import platforms
 from connectors.secret import Secret
 from connectors.streams import Account
-from pipelines.settings import AccountSettings, Institution, SettingsError, load_institution, secret, token_name
+from pipelines.settings import AccountSettings, Institution, PlatformSettings, SettingsError, load_institution, secret, token_name
 from pipelines.warehouse import Warehouse
 
 DEFAULT_HOME = "var"
@@ -96,6 +97,18 @@ class House:
     def accounts(self, institution: Institution) -> list[Account]:
         """The institution's accounts as the door needs them. One without a token comes with an empty one: public lists need none."""
         return [self._account(institution, chosen) for chosen in institution.accounts]
+
+    def allowances(self, institution: Institution) -> dict[str, Allowance]:
+        """What the institution may use of each platform in a day: the platform's declaration, where its own file does not say otherwise."""
+        bounds = {}
+        for platform, connector in platforms().items():
+            chosen = institution.platforms.get(platform, PlatformSettings())
+            bounds[platform] = Allowance(
+                chosen.max_requests_per_day or connector.allowance.requests,
+                chosen.max_cost_usd_per_day or connector.allowance.cost_usd,
+                connector.allowance.zone,
+            )
+        return bounds
 
     def _account(self, institution: Institution, chosen: AccountSettings) -> Account:
         connector = platforms()[chosen.platform]

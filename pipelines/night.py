@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from assets import indicators as indicator_room
@@ -78,14 +78,15 @@ def all_transforms() -> tuple[Transform, ...]:
     return (*staging_room.transforms(), *indicator_room.transforms(), *goal_tables.transforms())
 
 
-def fetch_and_land(
+def fetch_and_land(  # noqa: PLR0913
     house: House,
     institutions: Mapping[str, Institution],
     run_id: str,
     selected: Selection = everything,
     progress: Callable[[str], None] = lambda _: None,
+    span: tuple[date, date] | None = None,
 ) -> Arrival:
-    """Ask all selected streams at once with the database closed, then land what came.
+    """Ask all selected streams at once with the database closed, then land what came. With a `span` of days: a backfill of these.
 
     Raises:
         NoKeyError: there is no HMAC key; nothing was asked.
@@ -94,20 +95,17 @@ def fetch_and_land(
     pseudonyms = house.pseudonyms()
     now = house.clock.now()
     with house.warehouse.open() as connection:
-        jobs = raw.plan(
-            connection,
-            {key_: house.accounts(institution) for key_, institution in institutions.items()},
-            {key_: institution.zone for key_, institution in institutions.items()},
-            {key_: timedelta(days=institution.history_days) for key_, institution in institutions.items()},
-            now,
-            selected,
-        )
+        jobs = raw.plan(connection, {key_: _wish(house, one) for key_, one in institutions.items()}, now, selected, span)
     try:
         raw.fetch_all(jobs, house.landing_path / "incoming", run_id, pseudonyms, house.clock, house.waiting_s, progress)
     finally:
         with house.warehouse.open() as connection:
             landed, gaps = raw.land(connection, house.landing_path, now)
     return Arrival(landed, gaps)
+
+
+def _wish(house: House, institution: Institution) -> raw.Wish:
+    return raw.Wish(house.accounts(institution), institution.zone, timedelta(days=institution.history_days), house.allowances(institution))
 
 
 def derive(connection: duckdb.DuckDBPyConnection, institutions: Mapping[str, Institution], run_id: str) -> list[engine.Made]:

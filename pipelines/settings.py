@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -40,6 +41,12 @@ class PlatformSettings(_Strict):
     base_url: str | None = Field(default=None, description="Address of the API, without a path at its end", pattern=r"^https?://")
     fields_parameter: Literal["post.fields", "tweet.fields"] | None = Field(
         default=None, description="X only: how the API names the fields; its documents disagree"
+    )
+    max_requests_per_day: int | None = Field(
+        default=None, ge=1, description="Requests that one day may take; the platform's default without it"
+    )
+    max_cost_usd_per_day: Decimal | None = Field(
+        default=None, gt=0, description="Money that one day's reading may cost where the platform bills it, in USD"
     )
 
 

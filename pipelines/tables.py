@@ -16,6 +16,7 @@ POLARS = {
     "BIGINT": pl.Int64(),
     "INTEGER": pl.Int32(),
     "DOUBLE": pl.Float64(),
+    "DECIMAL(12,4)": pl.Decimal(12, 4),
     "BOOLEAN": pl.Boolean(),
     "DATE": pl.Date(),
     "TIMESTAMPTZ": pl.Datetime("us", "UTC"),

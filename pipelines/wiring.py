@@ -5,6 +5,7 @@ Dagster reads the annotations of its functions as objects, so this module does n
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
 
 import dagster as dg
 
@@ -26,6 +27,9 @@ from pipelines.warehouse import count, ensure
 # A run can be confined to some institutions: "tolok/institutions" names them, "tolok/zone" takes those of one time zone.
 INSTITUTIONS_TAG = "tolok/institutions"
 ZONE_TAG = "tolok/zone"
+# A run with these is a backfill of the days between them, both included, in each institution's zone.
+FROM_TAG = "tolok/from"
+TO_TAG = "tolok/to"
 # One writer: the warehouse is one file.
 POOL = "warehouse"
 GROUPS = {
@@ -83,6 +87,22 @@ def institutions_of(context: Context, house: House) -> dict[str, Institution]:
     return chosen
 
 
+def backfill_of(tags: Mapping[str, str]) -> tuple[date, date] | None:
+    """First and last day of the backfill that a run's tags ask for; None: it is a night. Without the second it reaches up to now.
+
+    Raises:
+        Failure: a tag is no day.
+    """
+    if FROM_TAG not in tags:
+        return None
+    try:
+        first = date.fromisoformat(tags[FROM_TAG])
+        return first, date.fromisoformat(tags[TO_TAG]) if TO_TAG in tags else date.max - timedelta(days=1)
+    except ValueError:
+        message = f"Nothing was fetched: the run's tags {FROM_TAG} and {TO_TAG} must be days such as 2026-01-31."
+        raise dg.Failure(message, allow_retries=False) from None
+
+
 def raw_asset() -> dg.AssetsDefinition:
     """One subsettable asset per stream of every platform, fetched all at once. Each selected stream yields a result, and its gaps fail `arrived`."""
     streams = [(connector, stream, raw_table(connector, stream)) for connector in platforms().values() for stream in connector.streams]
@@ -116,7 +136,9 @@ def raw_asset() -> dg.AssetsDefinition:
         selected = {(platform, stream) for key, (platform, stream, _) in names.items() if key in context.selected_asset_keys}
         with house.warehouse.open() as connection:
             night.begin_run(connection, context.run.run_id, house.clock.now(), context.run.job_name)
-        arrival = night.fetch_and_land(house, institutions, context.run.run_id, only(selected), context.log.info)
+        arrival = night.fetch_and_land(
+            house, institutions, context.run.run_id, only(selected), context.log.info, backfill_of(context.run.tags)
+        )
         with house.warehouse.open() as connection:
             night.end_run(connection, context.run.run_id, house.clock.now(), arrival)
             counts = {key: count(connection, table) for key, (_, _, table) in names.items() if key in context.selected_asset_keys}
@@ -132,6 +154,10 @@ def raw_asset() -> dg.AssetsDefinition:
                     "records received": done.received if done else 0,
                     "rows new": done.new if done else 0,
                     "rows changed": done.changed if done else 0,
+                    "records set aside": done.set_aside if done else 0,
+                    "members not seen before": ", ".join(done.new_fields) if done and done.new_fields else "none",
+                    "requests sent": done.requests if done else 0,
+                    "cost in USD, estimated": float(done.cost_usd) if done else 0.0,
                     "gaps": _gap_table(gaps),
                 },
                 check_results=[

@@ -208,11 +208,15 @@ def test_errors_of_another_shape_are_passed_over(speaker: Speaker, make_account:
 def test_records_that_cannot_be_read_are_counted_and_cost_only_themselves(
     speaker: Speaker, make_account: MakeAccount, fetch: Fetch
 ) -> None:
-    body = b'{"data": [7, null, "x", [], {"id": "1", "n": 1e999}, {"id": "2", "text": "caf\xe9 \\ud83d"}], "meta": {}}'
+    body = (
+        b'{"data": [7, null, "x", [], {"id": "1", "created_at": "2026-01-10T00:00:00Z", "n": 1e999}, '
+        b'{"id": "2", "created_at": "2026-01-10T00:00:00Z", "text": "caf\xe9 \\ud83d"}], "meta": {}}'
+    )
     speaker.says(Said(body))
     fetched, lines = fetch(X.stream("posts"), make_account(speaker.url, "x"))
     assert [payload["id"] for payload in payloads(lines)] == ["2"]
-    assert (fetched.is_complete, fetched.rejected, fetched.records) == (True, 5, 1)
+    assert (fetched.is_complete, fetched.rejected, fetched.records) == (False, 5, 1)
+    assert "5 of 6 records could not be used" in (fetched.reason or "")
 
 
 def test_a_record_that_passes_untouched_stays_one_line(speaker: Speaker, make_account: MakeAccount, fetch: Fetch) -> None:
@@ -263,7 +267,8 @@ def test_a_post_without_a_time_is_rejected_and_the_others_stay(
     paged(speaker, [status(1, 1), {**status(2, 2), "created_at": created_at}, status(3, 3)])
     fetched, lines = fetch(MASTODON.stream("posts"), make_account(speaker.url))
     assert [payload["id"] for payload in payloads(lines)] == ["s1", "s3"]
-    assert (fetched.is_complete, fetched.rejected) == (True, 1)
+    assert (fetched.is_complete, fetched.rejected) == (False, 1)
+    assert "1 of 3 records could not be used (mostly: created_at is" in (fetched.reason or "")
 
 
 def test_boosts_and_private_messages_are_no_posts(speaker: Speaker, make_account: MakeAccount, fetch: Fetch) -> None:
