@@ -272,8 +272,17 @@ def backfill_due(stream: Stream, first: datetime, end: datetime, now: datetime, 
     if stream.align is not None:
         first = floor(first, stream.align)
     left = uncovered(Window(first, min(end, now)), known) if first < min(end, now) else []
-    pieces = [piece for one in left for piece in ([one] if stream.newest_first is not None else tile(one.start, one.end, stream.window))]
+    if not left:
+        return ()
+    if not _takes_an_end(stream):
+        # Each of several windows would be read from its beginning up to now, or from now down to it.
+        left = [Window(left[0].start, left[-1].end)]
+    pieces = [piece for one in left for piece in tile(one.start, one.end, stream.window)] if _takes_an_end(stream) else left
     return tuple(Due(piece, resume_at(stream, piece.end) if piece.end < now else None, is_extra=True) for piece in pieces)
+
+
+def _takes_an_end(stream: Stream) -> bool:
+    return (stream.resume is not None and stream.resume.is_time) or any("{window_end}" in value for value in stream.params.values())
 
 
 def plan(
@@ -305,7 +314,8 @@ def plan(
             for stream in (stream for stream in connector.streams if selected(connector, stream)):
                 who = (institution_id, account.platform, account.account_id, stream.name)
                 if span is not None:
-                    first, end = (datetime.combine(day, time(), ZoneInfo(wish.zone)) for day in (span[0], span[1] + timedelta(days=1)))
+                    last = min(span[1], now.date() + timedelta(days=1))
+                    first, end = (datetime.combine(day, time(), ZoneInfo(wish.zone)) for day in (span[0], last + timedelta(days=1)))
                     due = backfill_due(stream, first.astimezone(UTC), end.astimezone(UTC), now, _complete(connection, who))
                 else:
                     due = _night_due(stream, wish, now, until.get(who), rests.get(who, []))

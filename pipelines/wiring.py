@@ -134,11 +134,10 @@ def raw_asset() -> dg.AssetsDefinition:
     def raw(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> Iterator[dg.MaterializeResult[None]]:
         institutions = institutions_of(context, house)
         selected = {(platform, stream) for key, (platform, stream, _) in names.items() if key in context.selected_asset_keys}
+        span = backfill_of(context.run.tags)
         with house.warehouse.open() as connection:
-            night.begin_run(connection, context.run.run_id, house.clock.now(), context.run.job_name)
-        arrival = night.fetch_and_land(
-            house, institutions, context.run.run_id, only(selected), context.log.info, backfill_of(context.run.tags)
-        )
+            night.begin_run(connection, context.run.run_id, house.clock.now(), "backfill" if span else context.run.job_name)
+        arrival = night.fetch_and_land(house, institutions, context.run.run_id, only(selected), context.log.info, span)
         with house.warehouse.open() as connection:
             night.end_run(connection, context.run.run_id, house.clock.now(), arrival)
             counts = {key: count(connection, table) for key, (_, _, table) in names.items() if key in context.selected_asset_keys}
