@@ -80,11 +80,12 @@ def transforms() -> tuple[Transform, ...]:
         Transform(things.ACCOUNT_DAYS, _raw_inputs("account_snapshots"), partial(_parse, "account_snapshots", "account_days"), BY_ACCOUNT),
         Transform(
             things.POSTS,
-            (*_raw_inputs("post_snapshots"), coverage, streams, local_days),
+            (*_raw_inputs("post_snapshots"), coverage, streams, local_days, Input("fetches", FETCH)),
             partial(_parse, "post_snapshots", "posts"),
             BY_ACCOUNT,
             reach_back_days=POST_CHANGES_DAYS,
             lookback_days=POST_CHANGES_DAYS,
+            version=2,
         ),
         Transform(things.POST_SNAPSHOTS, _raw_inputs("post_snapshots"), partial(_parse, "post_snapshots", "post_snapshots"), BY_ACCOUNT),
         Transform(

@@ -73,7 +73,9 @@ def post_snapshots(parsed: pl.LazyFrame) -> pl.LazyFrame:
     return _latest_version(parsed.filter(pl.col("kind") != "repost")).select(POST_SNAPSHOTS.names)
 
 
-def posts(parsed: pl.LazyFrame, coverage: pl.LazyFrame, streams: pl.LazyFrame, local_days: pl.LazyFrame) -> pl.LazyFrame:
+def posts(
+    parsed: pl.LazyFrame, coverage: pl.LazyFrame, streams: pl.LazyFrame, local_days: pl.LazyFrame, fetches: pl.LazyFrame
+) -> pl.LazyFrame:
     """One row per post: its latest version, its thread, and since when it is gone."""
     by_age = [pl.col("day"), pl.col("version_id").str.len_chars(), pl.col("version_id")]
     latest = (
@@ -90,7 +92,7 @@ def posts(parsed: pl.LazyFrame, coverage: pl.LazyFrame, streams: pl.LazyFrame, l
     dated = _with_local_day(latest, local_days)
     rooted = _with_roots(dated)
     return (
-        _with_deletion(rooted, coverage, streams)
+        _with_deletion(rooted, coverage, streams, fetches)
         .with_columns(
             post_type=pl.when(pl.col("root_id") != pl.col("post_id")).then(pl.lit("thread_part")).otherwise(pl.col("kind")),
             in_reply_to_id=pl.col("parent_id"),
@@ -127,10 +129,15 @@ def _with_roots(posts_: pl.LazyFrame) -> pl.LazyFrame:
     return posts_.join(up, on=[*WHO, "post_id"], how="left")
 
 
-def _with_deletion(posts_: pl.LazyFrame, coverage: pl.LazyFrame, streams: pl.LazyFrame) -> pl.LazyFrame:
-    """Adds `deleted_at`: the first complete fetch after the last sighting that reached back to the post and did not hold it."""
+def _with_deletion(posts_: pl.LazyFrame, coverage: pl.LazyFrame, streams: pl.LazyFrame, fetches: pl.LazyFrame) -> pl.LazyFrame:
+    """Adds `deleted_at`: the first complete fetch after the last sighting that reached back to the post and did not hold it.
+
+    A fetch of which records could not be placed says nothing about posts that it does not hold: one of them may be it.
+    """
+    unsure = fetches.filter((pl.col("stream") == "posts") & (pl.col("rejected") > 0)).select(*WHO, "day").unique()
     known = (
         coverage.filter((pl.col("stream") == "posts") & pl.col("is_known"))
+        .join(unsure, on=[*WHO, "day"], how="anti")
         .join(
             streams.filter(pl.col("stream") == "posts").select("institution_id", "platform", "lookback_days"),
             on=["institution_id", "platform"],
