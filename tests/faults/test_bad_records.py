@@ -16,12 +16,13 @@ import pytest
 from assets.publish import audited
 from assets.staging.things import COVERAGE, POST_SNAPSHOTS, POSTS
 from checks import gate
+from connectors.clock import InjectedClock
 from pipelines import night
 from pipelines.house import House
 from pipelines.night import Arrival
 from pipelines.warehouse import ensure
 from tests.connectors.served import Heard, Said, Speaker, said, speaking
-from tests.support.nights import HMAC_KEY, INSTITUTION, InjectedClock, derive, instant, institutions_of, put_clock
+from tests.support.nights import HMAC_KEY, INSTITUTION, derive, instant, institutions_of, put_clock
 
 pytestmark = pytest.mark.slow
 ME = "2200000000000000001"

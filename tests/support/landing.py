@@ -58,6 +58,7 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty warehouse in memory."""
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET TimeZone='UTC'")
+        connection.execute("SET python_enable_replacements=false")
         Warehouse(Path(":memory:"))._prepare(connection)
         yield connection
 
