@@ -28,6 +28,11 @@ keywords = []                  # kata kunci / keywords, e.g. ["zakat", "sedekah"
 [platforms.mastodon]
 base_url = "https://mastodon.example"
 
+# Batas per hari / bounds of a day (X menagih per rekaman / X bills per record)
+# [platforms.x]
+# max_cost_usd_per_day = 5     # bawaan / default: 5
+# max_requests_per_day = 400     # bawaan: tanpa batas / default: none
+
 # Akun milik lembaga: id angka dari platform, bukan nama / the platform's own id of the account, not the name
 [[accounts]]
 platform = "mastodon"
