@@ -23,6 +23,10 @@ class TemporaryFailure(DoorError):
         self.retry_after_s = retry_after_s
 
 
+class TooSlow(TemporaryFailure):
+    """The answer trickled in and was left at its deadline. Each attempt costs minutes, so it is asked for once more and no oftener."""
+
+
 class PermanentFailure(DoorError):
     """Asking the same again cannot help: the request is wrong, or the thing is gone. It does not mean that the account is."""
 

@@ -1,6 +1,6 @@
-"""One polite HTTP session: time-outs, retries with jitter, the server's hints, a budget of waiting, a limit of size.
+"""One polite HTTP session: retries with jitter, the server's hints, a budget of waiting, a token that is renewed in time.
 
-Not here: which addresses are asked (the platforms' declarations) and how pages follow each other (fetch.py).
+Not here: which addresses are asked (the platforms' declarations), how pages follow each other (fetch.py), time-outs and limits (wire.py).
 """
 
 from __future__ import annotations
@@ -22,25 +22,24 @@ import requests
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from connectors.failures import BudgetSpent, NotPermitted, PermanentFailure, TemporaryFailure
+from connectors.failures import BudgetSpent, NotPermitted, PermanentFailure, TemporaryFailure, TooSlow
 from connectors.paging import Answer, Request
+from connectors.wire import Reply, Wire
 
 if TYPE_CHECKING:
     from connectors.clock import Clock
     from connectors.secret import Secret
     from connectors.streams import Account, Limits
 
-CONNECT_TIMEOUT_S = 10
-READ_TIMEOUT_S = 60
-MAX_ANSWER_BYTES = 64 * 2**20
 ATTEMPTS = 5
-CHUNK_BYTES = 2**16
+SLOW_ATTEMPTS = 2
 # A reset hint is an epoch (in seconds, or milliseconds), or seconds from now; no API asks for a wait of 30 years.
 EPOCH_FROM = 1_000_000_000
 EPOCH_MS_FROM = 100_000_000_000
 LONGEST_HINT_S = 366 * 86_400.0
 # Asking again can help: the request came too late or too early, too many of them, or the fault is the server's.
 TOO_MANY = 429
+REFUSED = 401
 ASK_AGAIN = frozenset({408, 425, TOO_MANY})
 # Half of a surrogate pair, escaped: servers that cut texts by UTF-16 units send it, and it is no character.
 _LONE_SURROGATE = re.compile(
@@ -97,8 +96,6 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True)
 class _BearerAuth(AuthBase):
-    """An explicit auth object, also where there is no token, keeps requests from taking credentials out of a .netrc file."""
-
     token: Secret
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -108,12 +105,9 @@ class _BearerAuth(AuthBase):
 
 
 class Door:
-    """Asks one platform on behalf of one account.
+    """Asks one platform on behalf of one account. `spend` is called before each request that is sent; it may raise BudgetSpent."""
 
-    Redirects are not followed: an API that sends a client elsewhere has moved, and the token must not go along.
-    """
-
-    def __init__(  # noqa: PLR0913
+    def __init__(  # noqa: PLR0913 what a door needs, none of it derivable
         self,
         account: Account,
         limits: Limits,
@@ -129,21 +123,20 @@ class Door:
         self._clock = clock
         self._budget = budget
         self._spend = spend
-        self._session = requests.Session()
-        self._session.headers.update({"Accept": "application/json", "User-Agent": "tolok/0.1 (+institutional analytics)"})
+        self._wire = Wire(account.label)
         self.requests_sent = 0
 
     def get(self, request: Request) -> Answer:
         """The answer to one request, asked again where that can help.
 
         Raises:
-            TemporaryFailure: five attempts failed.
+            TemporaryFailure: five attempts failed (two, where each ran into the answer's deadline).
             PermanentFailure, NotPermitted: asking again cannot help.
             BudgetSpent: the platform asks for a longer wait than the run has left.
         """
         retrying = Retrying(
             retry=retry_if_exception_type(TemporaryFailure),
-            stop=stop_after_attempt(ATTEMPTS),
+            stop=_is_enough,
             wait=self._wait_s,
             sleep=self._sleep,
             reraise=True,
@@ -152,7 +145,7 @@ class Door:
         return answer
 
     def close(self) -> None:
-        self._session.close()
+        self._wire.close()
 
     def _wait_s(self, state: RetryCallState) -> float:
         failure = state.outcome.exception() if state.outcome else None
@@ -164,18 +157,24 @@ class Door:
         self._clock.sleep(seconds)
 
     def _once(self, request: Request) -> Answer:
-        self._check_token()
         host = self._host(request)
+        reply = self._sent(request, host, token := self._token())
+        if reply.status == REFUSED and self._account.tokens is not None:
+            # It expired on the way, or another process renewed it: once more with its successor.
+            reply = self._sent(request, host, token := self._token(refused=token))
+        self._judge(reply, token)
+        return _cut(reply.status, reply.headers, reply.body, self._account.label)
+
+    def _sent(self, request: Request, host: str, token: Secret) -> Reply:
         if (closed_s := self._hosts.wait_s(host, self._clock.now())) > 0:
             self._sleep(closed_s)
         with self._hosts.place(host, self._limits.concurrent):
             if self._spend is not None:
                 self._spend()
             self.requests_sent += 1
-            status, headers, body = self._send(request)
-        self._heed(host, headers)
-        self._judge(status, headers, body)
-        return _cut(status, headers, body, self._account.label)
+            reply = self._wire.exchange("GET", request.url, _BearerAuth(token), request.params)
+        self._heed(host, reply.headers)
+        return reply
 
     def _host(self, request: Request) -> str:
         """The request's host, which must be the account's own, by the same scheme."""
@@ -191,43 +190,17 @@ class Door:
             raise PermanentFailure(message)
         return address.netloc
 
-    def _check_token(self) -> None:
-        token = self._account.token.reveal()
-        if not (token.isascii() and token.isprintable()) or " " in token:
+    def _token(self, refused: Secret | None = None) -> Secret:
+        """The account's token, renewed where that is due or where the platform refused it."""
+        tokens = self._account.tokens
+        token = self._account.token if tokens is None else tokens.current(refused=refused)
+        revealed = token.reveal()
+        if not (revealed.isascii() and revealed.isprintable()) or " " in revealed:
             message = (
                 f"{self._account.label}: the token holds a character that no token has. Nothing was asked; copy it again, on one line."
             )
             raise NotPermitted(message)
-
-    def _send(self, request: Request) -> tuple[int, Mapping[str, str], bytes]:
-        try:
-            with self._session.get(
-                request.url,
-                params=list(request.params) or None,
-                auth=_BearerAuth(self._account.token),
-                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return response.status_code, response.headers, self._read(response)
-        except requests.Timeout:
-            message = f"{self._account.label}: no answer in time."
-            raise TemporaryFailure(message) from None
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
-            message = f"{self._account.label}: the connection could not be made or broke off."
-            raise TemporaryFailure(message) from None
-        except requests.RequestException as failure:
-            message = f"{self._account.label}: the request could not be sent ({type(failure).__name__})."
-            raise PermanentFailure(message) from None
-
-    def _read(self, response: requests.Response) -> bytes:
-        body = bytearray()
-        for chunk in response.iter_content(CHUNK_BYTES):
-            body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
-                message = f"{self._account.label}: the answer is larger than {MAX_ANSWER_BYTES >> 20} MB and was left."
-                raise PermanentFailure(message)
-        return bytes(body)
+        return token
 
     def _heed(self, host: str, headers: Mapping[str, str]) -> None:
         if headers.get(self._limits.remaining_header, "").strip() == "0":
@@ -235,23 +208,29 @@ class Door:
             if wait_s is not None:
                 self._hosts.close_until(host, self._clock.now() + timedelta(seconds=wait_s))
 
-    def _judge(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def _judge(self, reply: Reply, token: Secret) -> None:
+        status, headers = reply.status, reply.headers
         if status < 300:  # noqa: PLR2004 the HTTP classes
             return
-        said = _said(body, self._account.token)
+        said = _said(reply.body, token)
         label = self._account.label
         if status in ASK_AGAIN or status >= 500:  # noqa: PLR2004
             # The reset stands on every answer; only where the limit was reached does it say how long to wait.
             hint = hint_s(headers, self._limits.reset_header if status == TOO_MANY else "", self._clock.now())
             message = f"{label}: the platform answered {status}{said}."
             raise TemporaryFailure(message, hint)
-        if status in {401, 403}:
+        if status in {REFUSED, 403}:
             message = (
                 f"{label}: the platform refuses the token ({status}{said}). Renew it, or give it the permission that docs/platforms names."
             )
             raise NotPermitted(message)
         message = f"{label}: the platform answered {status}{said}. The same question will not be asked again this run."
         raise PermanentFailure(message)
+
+
+def _is_enough(state: RetryCallState) -> bool:
+    failure = state.outcome.exception() if state.outcome else None
+    return stop_after_attempt(SLOW_ATTEMPTS if isinstance(failure, TooSlow) else ATTEMPTS)(state)
 
 
 def hint_s(headers: Mapping[str, str], reset_header: str, now: datetime) -> float | None:

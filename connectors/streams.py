@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from connectors.paging import Paging
     from connectors.privacy import Private
     from connectors.secret import Secret
+    from connectors.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,18 @@ class Bearer:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuth2:
+    """As `Bearer`; besides, a token of the account's own expires, and a refresh token gets its successor (tokens.py).
+
+    `renewal_url` is where, `{base_url}` is filled in; `lifetime` is what a token lives where the answer does not say.
+    """
+
+    scopes: tuple[str, ...]
+    renewal_url: str
+    lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the platform allows, and where it says how much is left."""
 
@@ -115,6 +128,7 @@ class Account:
     """One account of an institution, as the door needs it. `own_ids` and `own_handles` are of the same platform.
 
     `fault` says, in the user's words, why nothing can be asked for this account (a token file that cannot be read); None = nothing is wrong.
+    `tokens` renews the token; None = `token` stands as it is.
     """
 
     institution_id: str
@@ -128,6 +142,7 @@ class Account:
     own_handles: frozenset[str] = frozenset()
     staff_ids: frozenset[str] = frozenset()
     fault: str | None = None
+    tokens: Tokens | None = None
 
     @property
     def label(self) -> str:
@@ -221,7 +236,7 @@ class Connector:
     sunset: date | None
     docs_url: str
     default_base_url: str | None
-    auth: Bearer
+    auth: Bearer | OAuth2
     limits: Limits
     streams: tuple[Stream, ...]
     post_url: str

@@ -15,7 +15,7 @@ from typing import Any
 from connectors.budget import Allowance
 from connectors.paging import body_cursor
 from connectors.privacy import Private
-from connectors.streams import Account, Bearer, Connector, Daily, Event, Limits, Params, Resume, Snapshot, Stream
+from connectors.streams import Account, Connector, Daily, Event, Limits, OAuth2, Params, Resume, Snapshot, Stream
 
 # X refuses an end nearer than ten seconds to now, so a request names its beginning alone, and all of it is one window.
 ONE_WINDOW = timedelta(days=10 * 366)
@@ -84,7 +84,9 @@ CONNECTOR = Connector(
     default_base_url="https://api.x.com",
     # Some 5,000 of the account's own posts and mentions: ten times what a busy agency needs in a day.
     allowance=Allowance(cost_usd=Decimal(5)),
-    auth=Bearer(scopes=("users.read", "tweet.read", "offline.access")),
+    auth=OAuth2(
+        scopes=("users.read", "tweet.read", "offline.access"), renewal_url="{base_url}/2/oauth2/token", lifetime=timedelta(hours=2)
+    ),
     limits=Limits(requests=900, per=timedelta(minutes=15), remaining_header="x-rate-limit-remaining", reset_header="x-rate-limit-reset"),
     streams=(
         Stream(

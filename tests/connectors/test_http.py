@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors import http
+from connectors import http, wire
 from connectors.clock import InjectedClock
 from connectors.failures import BudgetSpent, DoorError, NotPermitted, PermanentFailure, TemporaryFailure
 from connectors.http import ATTEMPTS, Door, Hosts, WaitingBudget, hint_s
@@ -194,7 +194,7 @@ def test_no_more_requests_are_under_way_than_the_platform_allows(speaker: Speake
 
 
 def test_an_answer_that_is_too_large_is_left(speaker: Speaker, make_door: MakeDoor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr(wire, "MAX_ANSWER_BYTES", 2**20)
     speaker.says(Said(b'"' + b"x" * 3 * 2**20 + b'"'))
     with pytest.raises(PermanentFailure, match="larger than 1 MB"):
         ask(make_door(speaker.url))
@@ -202,7 +202,7 @@ def test_an_answer_that_is_too_large_is_left(speaker: Speaker, make_door: MakeDo
 
 
 def test_an_answer_that_swells_when_unpacked_is_left(speaker: Speaker, make_door: MakeDoor) -> None:
-    bomb = gzip.compress(b"[" + b" " * (http.MAX_ANSWER_BYTES + 2**20) + b"]", 6)
+    bomb = gzip.compress(b"[" + b" " * (wire.MAX_ANSWER_BYTES + 2**20) + b"]", 6)
     assert len(bomb) < 2**20
     speaker.says(Said(bomb, headers={"Content-Encoding": "gzip"}))
     with pytest.raises(PermanentFailure, match="larger than 64 MB"):
@@ -289,7 +289,7 @@ def test_where_nobody_listens_it_asks_five_times(make_door: MakeDoor) -> None:
 
 
 def test_an_answer_that_does_not_come_is_not_waited_for(speaker: Speaker, make_door: MakeDoor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(wire, "READ_TIMEOUT_S", 0.05)
     is_over = threading.Event()
 
     def say(_: Heard) -> Said:
