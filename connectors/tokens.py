@@ -297,7 +297,7 @@ class Tokens:
             raise TemporaryFailure(message, hint_s(reply.headers, "", self._clock.now()))
         message = (
             f"{self._label}: the platform does not renew the token for this app ({reply.status}{f', {said!r}' if said else ''}). "
-            f"Nothing was asked; check {self._variable('CLIENT_ID')} and {self._variable('CLIENT_SECRET')}."
+            f"Check {self._variable('CLIENT_ID')} and {self._variable('CLIENT_SECRET')}."
         )
         raise NotPermitted(message)
 
@@ -313,7 +313,7 @@ class Tokens:
         )
         return (
             f"{self._label}: the platform does not renew the token any more ({said!r}): it expired, was withdrawn, or was used elsewhere. "
-            f"{known}Nothing was asked; sign in again and put the new refresh token into {self._grant.name} (docs/start.md)."
+            f"{known}Sign in again and put the new refresh token into {self._grant.name} (docs/start.md)."
         )
 
 

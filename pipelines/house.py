@@ -21,7 +21,16 @@ from connectors.privacy import Pseudonyms
 from connectors.registry import platforms
 from connectors.secret import Secret
 from connectors.streams import Account
-from pipelines.settings import AccountSettings, Institution, PlatformSettings, SettingsError, load_institution, secret, token_name
+from pipelines.settings import (
+    AccountSettings,
+    Institution,
+    PlatformSettings,
+    SettingsError,
+    grant,
+    load_institution,
+    secret,
+    token_name,
+)
 from pipelines.warehouse import Warehouse
 
 DEFAULT_HOME = "var"
@@ -66,6 +75,11 @@ class House:
     @property
     def published_path(self) -> Path:
         return self.home / "published"
+
+    @property
+    def tokens_path(self) -> Path:
+        """Where renewed tokens are kept, readable by the owner alone."""
+        return self.home / "tokens"
 
     @property
     def dagster_path(self) -> Path:
@@ -117,9 +131,14 @@ class House:
         options: dict[str, str | int | bool] = {"private_metrics": chosen.private_metrics}
         if platform and platform.fields_parameter:
             options["fields_parameter"] = platform.fields_parameter
-        token, fault = None, None
+        base_url = (platform.base_url if platform and platform.base_url else connector.default_base_url) or ""
+        token, tokens, fault = None, None, None
         try:
             token = secret(token_name(institution, chosen), self.environ)
+            if isinstance(connector.auth, OAuth2) and (given := grant(institution, chosen, self.environ)) is not None:
+                # By the variable's name: two accounts that share a sign-in share its renewals.
+                path = self.tokens_path / f"{given.name.lower()}.json"
+                tokens = Tokens(path, given, connector.auth, base_url, chosen.ref, self.clock)
         except SettingsError as unreadable:
             # One account's trouble stays its own: the ledger says what is wrong, the others are fetched.
             fault = f"{chosen.ref}: {unreadable} Nothing was asked for this account."
@@ -128,8 +147,9 @@ class House:
             platform=chosen.platform,
             account_id=chosen.id,
             handle=chosen.handle,
-            base_url=(platform.base_url if platform and platform.base_url else connector.default_base_url) or "",
+            base_url=base_url,
             token=token or Secret(""),
+            tokens=tokens,
             fault=fault,
             options=options,
             own_ids=frozenset(account.id for account in siblings),

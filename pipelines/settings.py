@@ -22,6 +22,7 @@ from assets.goals import goals
 from assets.indicators.registry import indicators
 from connectors.registry import platforms
 from connectors.secret import Secret
+from connectors.tokens import Grant
 
 ID_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
 INDONESIAN_ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
@@ -276,6 +277,26 @@ def secret(name: str, environ: Mapping[str, str]) -> Secret | None:
 def token_name(institution: Institution, account: AccountSettings) -> str:
     """The variable that holds an account's token: the one that the file names, else TOLOK_<INSTITUTION>_<PLATFORM>_TOKEN."""
     return account.token or f"TOLOK_{institution.id}_{account.platform}_TOKEN".upper()
+
+
+def grant(institution: Institution, account: AccountSettings, environ: Mapping[str, str]) -> Grant | None:
+    """What renews the account's token: `…_REFRESH_TOKEN`, `…_CLIENT_ID`, `…_CLIENT_SECRET` beside the token's own variable; None without the first.
+
+    Raises:
+        SettingsError: a file that is pointed to cannot be read, or the app's id is missing.
+    """
+    own, shared = token_name(institution, account).removesuffix("_TOKEN"), f"TOLOK_{institution.id}_{account.platform}".upper()
+    name = f"{own}_REFRESH_TOKEN"
+    refresh_token = secret(name, environ)
+    if refresh_token is None:
+        return None
+    client_id, client_secret = (
+        secret(f"{own}_{part}", environ) or secret(f"{shared}_{part}", environ) for part in ("CLIENT_ID", "CLIENT_SECRET")
+    )
+    if client_id is None:
+        message = f"{name} is set and {own}_CLIENT_ID is not: without the app's id the platform renews nothing."
+        raise SettingsError(message)
+    return Grant(name, refresh_token, client_id, client_secret)
 
 
 @cache

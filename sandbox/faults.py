@@ -4,20 +4,42 @@ Lives here: which answer is spoilt and how. Does not live here: good answers (`m
 """
 
 import asyncio
+import gzip
 import json
 import re
 import socket
 import struct
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from sandbox import mastodon, x
 
-Kind = Literal["status", "reset", "truncate", "html", "slow", "partial_error", "same_page", "endless", "redirect"]
+Kind = Literal[
+    "status",
+    "reset",
+    "truncate",
+    "html",
+    "slow",
+    "partial_error",
+    "same_page",
+    "endless",
+    "redirect",
+    "loop",
+    "drip",
+    "stall",
+    "short_promise",
+    "malformed",
+    "coding",
+    "bomb",
+    "large",
+    "expire",
+    "revoke",
+]
 Message = MutableMapping[str, Any]
 App = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
@@ -25,6 +47,7 @@ ENDLESS: Final = "endless"
 # No post of the simulated world has an id below the one or above the other: invented pages count on from them.
 OLDEST_ID: Final = 10_000_000
 NEWEST_ID: Final = 9_000_000_000_000_000_000
+TEXTS: Final = re.compile(rb'("(?:text|content|name|display_name|note|description)":\s*")')
 PAGING: Final = ("pagination_token", "next_token", "max_id", "min_id", "since_id")
 
 
@@ -40,6 +63,7 @@ class Fault:
     times: int | None = None
     after: int = 0
     seconds: float = 1.0
+    megabytes: int = 200
 
     def meets(self, path: str, query: str) -> bool:
         """Tell whether this request is to be spoilt, and count it."""
@@ -63,12 +87,12 @@ def read(entry: Mapping[str, Any]) -> Fault:
     except (KeyError, TypeError, re.error) as error:
         message = f"path must be a regular expression: {error}"
         raise ValueError(message) from error
-    known = {"status", "headers", "body", "times", "after", "seconds"}
+    known = {"status", "headers", "body", "times", "after", "seconds", "megabytes"}
     unknown = entry.keys() - known - {"path", "kind"}
     if unknown:
         message = f"a fault has no {', '.join(sorted(unknown))}"
         raise ValueError(message)
-    default = {"status": {"html": 200, "redirect": 307, "partial_error": 200}.get(entry["kind"], 503)}
+    default = {"status": {"html": 200, "redirect": 307, "loop": 307, "partial_error": 200}.get(entry["kind"], 503)}
     return Fault(path=pattern, kind=entry["kind"], **{**default, **{name: entry[name] for name in known & entry.keys()}})
 
 
@@ -82,8 +106,11 @@ async def spoil(fault: Fault, app: App, request: Request) -> Response | None:
     if fault.kind == "html":
         page = fault.body or "<!doctype html><html><body><h1>Sedang pemeliharaan</h1></body></html>"
         return HTMLResponse(page, fault.status, fault.headers)
-    if fault.kind == "redirect":
-        return Response(status_code=fault.status, headers={"location": _elsewhere(request), **_lowered(fault.headers)})
+    if fault.kind in ("redirect", "loop"):
+        location = _elsewhere(request) if fault.kind == "redirect" else str(request.url)
+        return Response(status_code=fault.status, headers={"location": location, **_lowered(fault.headers)})
+    if fault.kind in ("bomb", "large"):
+        return _huge(fault)
     if fault.kind == "slow":
         await asyncio.sleep(fault.seconds)
         return await whole(app, request)
@@ -91,14 +118,19 @@ async def spoil(fault: Fault, app: App, request: Request) -> Response | None:
 
 
 async def _on_pages(fault: Fault, app: App, request: Request) -> Response | None:
-    if fault.kind == "truncate":
-        await _truncate(request, await whole(app, request))
-        return None
-    if fault.kind == "partial_error":
-        return _partial(fault, request, await whole(app, request))
     if fault.kind == "same_page":
         return await _same_page(app, request)
-    return await _endless(app, request)
+    if fault.kind == "endless":
+        return await _endless(app, request)
+    answer = await whole(app, request)
+    if fault.kind == "partial_error":
+        return _partial(fault, request, answer)
+    if fault.kind == "malformed":
+        return _malformed(answer)
+    if fault.kind == "coding":
+        return _packed(answer, str(fault.body))
+    await _by_hand(fault, request, answer)
+    return None
 
 
 async def whole(app: App, request: Request, query: str | None = None) -> Response:
@@ -161,15 +193,62 @@ def cut(request: Request) -> None:
     transport.abort()
 
 
-async def _truncate(request: Request, answer: Response) -> None:
-    """Promise the whole answer, send half of it, close."""
+async def _by_hand(fault: Fault, request: Request, answer: Response) -> None:
+    """Write the answer onto the wire in another way than was promised, and close."""
     body = bytes(answer.body)
-    head = [f"HTTP/1.1 {answer.status_code} OK"]
-    head.extend(f"{name.decode()}: {value.decode()}" for name, value in answer.raw_headers)
+    half = len(body) // 2
+    headers = dict(answer.raw_headers)
+    if fault.kind == "short_promise":
+        headers[b"content-length"] = str(half).encode()
     transport = _transport(request)
-    transport.write("\r\n".join([*head, "", ""]).encode() + body[: len(body) // 2])
-    await asyncio.sleep(0)
+    head = b"".join(b"%s: %s\r\n" % pair for pair in headers.items())
+    transport.write(b"HTTP/1.1 %d OK\r\n%s\r\n" % (answer.status_code, head))
+    if fault.kind == "drip":
+        for at in range(len(body)):
+            if transport.is_closing():
+                break
+            transport.write(body[at : at + 1])
+            await asyncio.sleep(fault.seconds)
+    else:
+        transport.write(body if fault.kind == "short_promise" else body[:half])
+        await asyncio.sleep(fault.seconds if fault.kind == "stall" else 0)
     transport.close()
+
+
+def _malformed(answer: Response) -> Response:
+    """Put a byte that is no character before each text."""
+    fresh = Response(TEXTS.sub(rb"\1" + b"\xe9", bytes(answer.body)), answer.status_code)
+    return _with_headers(fresh, answer)
+
+
+def _packed(answer: Response, coding: str) -> Response:
+    """Pack the answer; a coding that the standard library does not have is named, and what follows is not JSON."""
+    body = bytes(answer.body)
+    ways: dict[str, Callable[[], bytes]] = {
+        "gzip": lambda: gzip.compress(body),
+        "deflate": lambda: zlib.compress(body),
+        "raw deflate": lambda: zlib.compress(body, wbits=-zlib.MAX_WBITS),
+    }
+    fresh = Response(ways[coding]() if coding in ways else b"\x1b\x02" + body[::-1], answer.status_code)
+    fresh.headers["content-encoding"] = coding.removeprefix("raw ")
+    return _with_headers(fresh, answer)
+
+
+def _with_headers(fresh: Response, answer: Response) -> Response:
+    for name, value in answer.raw_headers:
+        if name.lower() != b"content-length":
+            fresh.headers[name.decode()] = value.decode()
+    return fresh
+
+
+def _huge(fault: Fault) -> Response:
+    """Answer an empty list with so many megabytes of blanks in it, plain or packed to a thousandth."""
+    blanks = b" " * 2**20
+    if fault.kind == "large":
+        return StreamingResponse((blanks for _ in range(fault.megabytes)), media_type="application/json")
+    packer = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)
+    body = b"".join((packer.compress(b"["), *(packer.compress(blanks) for _ in range(fault.megabytes)), packer.compress(b"]")))
+    return Response(body + packer.flush(), headers={"content-encoding": "gzip"}, media_type="application/json")
 
 
 def _partial(fault: Fault, request: Request, answer: Response) -> Response:

@@ -29,7 +29,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sandbox import faults, mastodon, x
+from sandbox import faults, grants, mastodon, x
 from sandbox.world import Clock, World
 
 TOKENS: Final = {"mastodon": ("sandbox-mastodon-token",), "x": ("sandbox-x-user-token", "sandbox-x-app-token")}
@@ -46,6 +46,7 @@ class Desk:
         self.clock = Clock(world.nights[0].astimezone(UTC))
         self.faults: list[faults.Fault] = []
         self.log: list[dict[str, Any]] = []
+        self.grants = grants.Grants(self.clock)
 
     def routes(self) -> list[Route]:
         """Return the control paths."""
@@ -53,6 +54,7 @@ class Desk:
             Route("/_sandbox/now", self.now, methods=["GET", "POST"]),
             Route("/_sandbox/faults", self.trouble, methods=["GET", "POST", "DELETE"]),
             Route("/_sandbox/requests", self.requests, methods=["GET", "DELETE"]),
+            Route("/_sandbox/sign_in", self.sign_in, methods=["POST"]),
         ]
 
     async def now(self, request: Request) -> Response:
@@ -85,6 +87,14 @@ class Desk:
             self.log.clear()
         return JSONResponse(self.log)
 
+    async def sign_in(self, request: Request) -> Response:
+        """Hand out a refresh token as to somebody who signs in to X by hand; the former ones end."""
+        token = (await request.json()).get("refresh_token")
+        if not isinstance(token, str) or not token:
+            return JSONResponse({"error": "refresh_token must be a text"}, 400)
+        self.grants.sign_in(token)
+        return JSONResponse({"issued": self.grants.issued})
+
     def note(self, request: Request, status: int | None) -> None:
         """Write one request into the log; status None means that the connection was cut."""
         pairs = [
@@ -109,7 +119,8 @@ class Door:
     def __init__(self, world: World) -> None:
         """Put both platforms and the control paths behind one door."""
         self.desk = Desk(world)
-        platforms = [*mastodon.Mastodon(world, self.desk.clock).routes(), *x.X(world, self.desk.clock).routes()]
+        renewal = Route(grants.PATH, self.desk.grants.renew, methods=["POST"])
+        platforms = [*mastodon.Mastodon(world, self.desk.clock).routes(), *x.X(world, self.desk.clock).routes(), renewal]
         self._platforms: faults.App = Starlette(routes=platforms)
         self._control: faults.App = Starlette(routes=self.desk.routes())
 
@@ -126,7 +137,9 @@ class Door:
 
     async def _answer(self, request: Request) -> Response | None:
         fault = next((fault for fault in self.desk.faults if fault.meets(request.url.path, request.url.query)), None)
-        if fault is not None:
+        if fault is not None and fault.kind in ("expire", "revoke"):
+            (self.desk.grants.expire if fault.kind == "expire" else self.desk.grants.revoke)()
+        elif fault is not None:
             return await faults.spoil(fault, self._known_only, request)
         return await faults.whole(self._known_only, request)
 
@@ -135,7 +148,8 @@ class Door:
         request = Request(scope, receive)
         platform = faults.platform_of(request.url.path)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if platform and (scheme.lower() != "bearer" or token not in TOKENS[platform]):
+        is_known = token in TOKENS.get(platform or "", ()) or (platform == "x" and self.desk.grants.is_known(token))
+        if platform and not (is_known and scheme.lower() == "bearer") and request.url.path != grants.PATH:
             refusal = x.unauthorized() if platform == "x" else mastodon.unauthorized()
             await refusal(scope, receive, send)
             return
@@ -209,6 +223,10 @@ class Running:
     def forget_requests(self) -> None:
         """Empty the log of requests."""
         self._ask("DELETE", "/_sandbox/requests")
+
+    def sign_in(self, refresh_token: str) -> None:
+        """Make X hand out this refresh token, as to somebody who signs in by hand."""
+        self._ask("POST", "/_sandbox/sign_in", {"refresh_token": refresh_token})
 
     def stop(self) -> None:
         """End the process and whatever it started; safe to call twice."""

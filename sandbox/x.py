@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.grants import ACCESS
 from sandbox.world import ACCOUNTS, DAY, TOKEN_PATTERN, Account, Clock, Feed, Person, Post, Showing, Version, World
 
 Json = dict[str, Any]
@@ -135,7 +136,8 @@ def wanted(request: Request) -> Wanted:
     expansions = _listed(parameters, "expansions")
     is_tweet = "tweet.fields" in parameters or any("tweet" in name for name in expansions)
     dialect = TWEET if is_tweet and "post.fields" not in parameters else POST
-    is_user = request.headers.get("authorization", "").removeprefix("Bearer ") == USER_TOKEN
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    is_user = token == USER_TOKEN or token.startswith(ACCESS)
     return Wanted(dialect, _listed(parameters, dialect.fields), expansions, _listed(parameters, "user.fields"), is_user)
 
 
