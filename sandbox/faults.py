@@ -101,16 +101,16 @@ async def spoil(fault: Fault, app: App, request: Request) -> Response | None:
     if fault.kind == "reset":
         cut(request)
         return None
-    if fault.kind == "status":
-        return _status(fault, request)
-    if fault.kind == "html":
-        page = fault.body or "<!doctype html><html><body><h1>Sedang pemeliharaan</h1></body></html>"
-        return HTMLResponse(page, fault.status, fault.headers)
-    if fault.kind in ("redirect", "loop"):
-        location = _elsewhere(request) if fault.kind == "redirect" else str(request.url)
-        return Response(status_code=fault.status, headers={"location": location, **_lowered(fault.headers)})
-    if fault.kind in ("bomb", "large"):
-        return _huge(fault)
+    alone: dict[str, Callable[[Fault, Request], Response]] = {
+        "status": _status,
+        "html": _page,
+        "redirect": _away,
+        "loop": _away,
+        "bomb": _huge,
+        "large": _huge,
+    }
+    if fault.kind in alone:
+        return alone[fault.kind](fault, request)
     if fault.kind == "slow":
         await asyncio.sleep(fault.seconds)
         return await whole(app, request)
@@ -168,6 +168,15 @@ def _status(fault: Fault, request: Request) -> Response:
     answer = x.problem(fault.status, "", title, title) if is_x else mastodon.failure(fault.status, title)
     answer.headers.update(fault.headers)
     return answer
+
+
+def _page(fault: Fault, _: Request) -> Response:
+    return HTMLResponse(fault.body or "<!doctype html><html><body><h1>Sedang pemeliharaan</h1></body></html>", fault.status, fault.headers)
+
+
+def _away(fault: Fault, request: Request) -> Response:
+    location = _elsewhere(request) if fault.kind == "redirect" else str(request.url)
+    return Response(status_code=fault.status, headers={"location": location, **_lowered(fault.headers)})
 
 
 def _elsewhere(request: Request) -> str:
@@ -241,7 +250,7 @@ def _with_headers(fresh: Response, answer: Response) -> Response:
     return fresh
 
 
-def _huge(fault: Fault) -> Response:
+def _huge(fault: Fault, _: Request) -> Response:
     """Answer an empty list with so many megabytes of blanks in it, plain or packed to a thousandth."""
     blanks = b" " * 2**20
     if fault.kind == "large":
