@@ -25,6 +25,7 @@ Kind = Literal[
     "truncate",
     "html",
     "slow",
+    "late",
     "partial_error",
     "same_page",
     "endless",
@@ -114,6 +115,11 @@ async def spoil(fault: Fault, app: App, request: Request) -> Response | None:
     if fault.kind == "slow":
         await asyncio.sleep(fault.seconds)
         return await whole(app, request)
+    if fault.kind == "late":
+        # What the request changes is changed; the answer to it comes when nobody may be there any more.
+        answer = await whole(app, request)
+        await asyncio.sleep(fault.seconds)
+        return answer
     return await _on_pages(fault, app, request)
 
 

@@ -28,13 +28,14 @@ class Grants:
         """Begin with the first refresh token, as if somebody had just signed in."""
         self.clock = clock
         self.issued = 0
+        self._count = 0
         self._refresh: set[str] = set()
         self._access: dict[str, int] = {}
         self.sign_in(FIRST_REFRESH)
 
     def sign_in(self, refresh_token: str) -> None:
         """Hand out a refresh token as to somebody who signed in by hand; what was handed out before ends."""
-        self._refresh, self._access = {refresh_token}, {}
+        self._refresh, self._access, self.issued = {refresh_token}, {}, 0
 
     def expire(self) -> None:
         """End the access tokens before their time; the refresh token stays."""
@@ -56,7 +57,8 @@ class Grants:
         if form.get("grant_type") != "refresh_token" or form.get("refresh_token") not in self._refresh:
             return _refusal(400, "invalid_request", "Value passed for the token was invalid.")
         self.issued += 1
-        access, refresh = f"{ACCESS}{self.issued}", f"sandbox-x-refresh-{self.issued}"
+        self._count += 1
+        access, refresh = f"{ACCESS}{self._count}", f"sandbox-x-refresh-{self._count}"
         self._refresh = {refresh}
         self._access[access] = self.clock.ts + LIFETIME_S
         scope = "users.read tweet.read offline.access"

@@ -54,7 +54,7 @@ class Desk:
             Route("/_sandbox/now", self.now, methods=["GET", "POST"]),
             Route("/_sandbox/faults", self.trouble, methods=["GET", "POST", "DELETE"]),
             Route("/_sandbox/requests", self.requests, methods=["GET", "DELETE"]),
-            Route("/_sandbox/sign_in", self.sign_in, methods=["POST"]),
+            Route("/_sandbox/sign_in", self.sign_in, methods=["GET", "POST"]),
         ]
 
     async def now(self, request: Request) -> Response:
@@ -88,7 +88,9 @@ class Desk:
         return JSONResponse(self.log)
 
     async def sign_in(self, request: Request) -> Response:
-        """Hand out a refresh token as to somebody who signs in to X by hand; the former ones end."""
+        """Hand out a refresh token as to somebody who signs in to X by hand; the former ones end. Tells how many were issued since."""
+        if request.method == "GET":
+            return JSONResponse({"issued": self.grants.issued})
         token = (await request.json()).get("refresh_token")
         if not isinstance(token, str) or not token:
             return JSONResponse({"error": "refresh_token must be a text"}, 400)
@@ -227,6 +229,10 @@ class Running:
     def sign_in(self, refresh_token: str) -> None:
         """Make X hand out this refresh token, as to somebody who signs in by hand."""
         self._ask("POST", "/_sandbox/sign_in", {"refresh_token": refresh_token})
+
+    def issued(self) -> int:
+        """Tell how many tokens X issued since the last sign-in by hand."""
+        return int(self._ask("GET", "/_sandbox/sign_in")["issued"])
 
     def stop(self) -> None:
         """End the process and whatever it started; safe to call twice."""

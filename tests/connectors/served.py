@@ -23,6 +23,7 @@ class Heard:
 
     target: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
     @property
     def path(self) -> str:
@@ -31,6 +32,10 @@ class Heard:
     @property
     def query(self) -> dict[str, str]:
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,14 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
 
+    def do_POST(self) -> None:
+        self._answer(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+
     def do_GET(self) -> None:
-        heard = Heard(self.path, dict(self.headers.items()))
+        self._answer(b"")
+
+    def _answer(self, body: bytes) -> None:
+        heard = Heard(self.path, dict(self.headers.items()), body)
         self.server.speaker.heard.append(heard)
         answer = self.server.speaker.say(heard)
         self.close_connection = True

@@ -184,7 +184,7 @@ def test_the_night_says_what_the_table_says(
     assert told.exit_code == fault["exit_code"]
     if fault["says"]:
         for said in (found["reason"], reason, told.sentence):
-            assert fault["says"] in said
+            assert fault["says"] in str(said)
         assert f"{INSTITUTION}: {platform}/{account} {stream} is {status}: {reason}" in told.sentence
         assert fault["do"].endswith(".")
     else:
