@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -23,17 +23,31 @@ from assets.indicators.registry import indicators
 from connectors.registry import platforms
 from connectors.secret import Secret
 from connectors.tokens import Grant
+from pipelines.places import Place, lines_of
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 ID_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
 INDONESIAN_ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
+
+
+# Where something stands in a file: ("accounts", 1, "id"); and what is wrong there.
+Problem = tuple[Place, str]
 
 
 class SettingsError(Exception):
     """An institution's file cannot be used. The message names file, place and remedy. Other institutions go on."""
 
 
+# TOML tells numbers from texts: a number in quotation marks is a slip, and 1 is no yes.
+Number = Annotated[float, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True)]
+YesNo = Annotated[bool, Field(strict=True)]
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
 
 
 class PlatformSettings(_Strict):
@@ -57,7 +71,7 @@ class AccountSettings(_Strict):
     platform: str = Field(description="Key of the platform, e.g. mastodon, x")
     id: str = Field(min_length=1, description="The platform's own id of the account, as text")
     handle: str = Field(min_length=1, description="The account's handle, without @")
-    private_metrics: bool = Field(default=False, description="True when the token is the account's own and may read its link clicks (X)")
+    private_metrics: YesNo = Field(default=False, description="True when the token is the account's own and may read its link clicks (X)")
     token: str | None = Field(
         default=None,
         pattern=r"^[A-Z][A-Z0-9_]+$",
@@ -99,8 +113,8 @@ class GoalSettings(_Strict):
 
     accounts: tuple[str, ...] = Field(default=(), description='Accounts that serve the goal, as "platform/id"; none = all')
     posts: PostRule = PostRule()
-    population_version: int = Field(default=1, ge=1, description="Raise it when the accounts or the rule change")
-    weights: Mapping[str, float] = Field(default_factory=dict, description="Weight per indicator; 1 where none is given")
+    population_version: Whole = Field(default=1, ge=1, description="Raise it when the accounts or the rule change")
+    weights: Mapping[str, Number] = Field(default_factory=dict, description="Weight per indicator; 1 where none is given")
     disabled: tuple[str, ...] = Field(default=(), description="Indicators that the institution does not want judged")
 
 
@@ -110,7 +124,7 @@ class TargetSettings(_Strict):
     goal: str
     indicator: str
     period: Literal["week", "month", "trailing_28d"]
-    value: float
+    value: Number
     type: Literal["absolute", "growth", "benchmark"] = "absolute"
     valid_from: date
 
@@ -122,6 +136,14 @@ class Competitor(_Strict):
     keywords: tuple[str, ...] = ()
 
 
+class _UnknownNamesError(ValueError):
+    """All that `Institution._problems` found: Pydantic hands one exception on."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(said for _, said in problems))
+        self.problems = problems
+
+
 class Institution(_Strict):
     """One institution's file."""
 
@@ -130,7 +152,7 @@ class Institution(_Strict):
     language: Literal["id", "en"] = "id"
     zone: str = Field(description="IANA zone, or WIB, WITA, WIT")
     fiscal_year_start: str = Field(default="01-01", pattern=r"^\d\d-\d\d$", description="Month and day, MM-DD")
-    history_days: int = Field(default=30, ge=1, le=365, description="How far back the first run asks")
+    history_days: Whole = Field(default=30, ge=1, le=365, description="How far back the first run asks")
     keywords: tuple[str, ...] = ()
     competitors: tuple[Competitor, ...] = ()
     platforms: Mapping[str, PlatformSettings] = Field(default_factory=dict)
@@ -160,50 +182,55 @@ class Institution(_Strict):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        for problem in self._problems():
-            raise ValueError(problem)
+        if problems := list(self._problems()):
+            raise _UnknownNamesError(problems)
         return self
 
-    def _problems(self) -> list[str]:
-        known_platforms, known_goals, known_indicators = platforms(), goals(), indicators()
+    def _problems(self) -> Iterator[Problem]:
+        """What no field can know by itself: names that must be known elsewhere, things that may be there once."""
+        known_platforms, known_indicators = platforms(), indicators()
+        used: list[tuple[Place, str]] = [(("platforms", name), name) for name in self.platforms]
+        used += [(("accounts", at, "platform"), account.platform) for at, account in enumerate(self.accounts)]
+        used += [(("staff", at, "platform"), staff.platform) for at, staff in enumerate(self.staff)]
+        for place, name in used:
+            if name not in known_platforms:
+                yield place, f"the platform {name!r} is not known; there are: {', '.join(known_platforms)}"
+        yield from self._problems_of_accounts()
+        refs = {account.ref for account in self.accounts}
+        for goal, wanted in self.goals.items():
+            if goal not in goals():
+                yield ("goals", goal), f"there is no such goal; there are: {', '.join(goals())}"
+            for at, ref in enumerate(wanted.accounts):
+                if ref not in refs:
+                    yield ("goals", goal, "accounts", at), f"{ref} is not among the accounts"
+            judged: list[tuple[Place, str]] = [(("goals", goal, "weights", name), name) for name in wanted.weights]
+            judged += [(("goals", goal, "disabled", at), name) for at, name in enumerate(wanted.disabled)]
+            for place, name in judged:
+                if name not in known_indicators:
+                    yield place, f"the indicator {name!r} is not known"
+        yield from self._problems_of_targets()
+
+    def _problems_of_accounts(self) -> Iterator[Problem]:
         refs = [account.ref for account in self.accounts]
-        found = [
-            f"{place}: the platform {name!r} is not known; there are: {', '.join(known_platforms)}"
-            for place, name in (
-                *((f"platforms.{name}", name) for name in self.platforms),
-                *((f"accounts[{at}].platform", account.platform) for at, account in enumerate(self.accounts)),
-                *((f"staff[{at}].platform", staff.platform) for at, staff in enumerate(self.staff)),
-            )
-            if name not in known_platforms
-        ]
-        found += [f"accounts: {ref} is listed twice" for ref in sorted({ref for ref in refs if refs.count(ref) > 1})]
-        found += [
-            f"accounts: {account.ref} needs platforms.{account.platform}.base_url, the address of its server"
-            for account in self.accounts
-            if account.platform in known_platforms
-            and known_platforms[account.platform].default_base_url is None
-            and (account.platform not in self.platforms or self.platforms[account.platform].base_url is None)
-        ]
-        for goal, chosen in self.goals.items():
-            if goal not in known_goals:
-                found.append(f"goals.{goal}: there is no such goal; there are: {', '.join(known_goals)}")
-            found += [f"goals.{goal}.accounts: {ref} is not among the accounts" for ref in chosen.accounts if ref not in refs]
-            found += [
-                f"goals.{goal}: the indicator {name!r} is not known"
-                for name in (*chosen.weights, *chosen.disabled)
-                if name not in known_indicators
-            ]
+        for at, account in enumerate(self.accounts):
+            if account.ref in refs[:at]:
+                yield ("accounts", at), f"{account.ref} is listed twice"
+            known = platforms().get(account.platform)
+            chosen = self.platforms.get(account.platform)
+            if known is not None and known.default_base_url is None and (chosen is None or chosen.base_url is None):
+                yield ("accounts", at), f"{account.ref} needs platforms.{account.platform}.base_url, the address of its server"
+
+    def _problems_of_targets(self) -> Iterator[Problem]:
         seen: set[tuple[str, str, str, date]] = set()
         for at, target in enumerate(self.targets):
             if target.goal not in self.goals:
-                found.append(f"targets[{at}].goal: {target.goal!r} is not among the goals of this file")
-            elif target.indicator not in known_goals[target.goal].indicator_keys:
-                found.append(f"targets[{at}].indicator: {target.indicator!r} does not judge the goal {target.goal}")
+                yield ("targets", at, "goal"), f"{target.goal!r} is not among the goals of this file"
+            elif target.goal in goals() and target.indicator not in goals()[target.goal].indicator_keys:
+                yield ("targets", at, "indicator"), f"{target.indicator!r} does not judge the goal {target.goal}"
             mark = (target.goal, target.indicator, target.period, target.valid_from)
             if mark in seen:
-                found.append(f"targets[{at}]: a second target for {target.indicator} ({target.period}) from {target.valid_from}")
+                yield ("targets", at), f"a second target for {target.indicator} ({target.period}) from {target.valid_from}"
             seen.add(mark)
-        return found
 
     @property
     def tzinfo(self) -> ZoneInfo:
@@ -219,42 +246,72 @@ def load_institution(path: Path) -> Institution:
     """Read one institution's file.
 
     Raises:
-        SettingsError: with the file, the line where there is one, the field, and what would be right.
+        SettingsError: with the file, the field and its line for each fault, and what would be right.
     """
-    institution_id = path.stem
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as failure:
-        message = f"{path}: the file is not valid TOML: {failure}."
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as failure:
+        line = failure.object[: failure.start].count(b"\n") + 1
+        message = f"{path}: the file is not UTF-8 (line {line}); save it as UTF-8."
         raise SettingsError(message) from None
-    except (OSError, UnicodeDecodeError) as failure:
+    except OSError as failure:
         message = f"{path}: the file cannot be read ({type(failure).__name__})."
         raise SettingsError(message) from None
     try:
-        return Institution(id=institution_id, **content)
-    except (ValidationError, TypeError) as failure:
-        faults = [_fault(path, error) for error in failure.errors()] if isinstance(failure, ValidationError) else [str(failure)]
-        message = "\n".join([f"{path}: the institution {institution_id!r} cannot be used:", *faults])
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as failure:
+        said = "something is nested too deeply" if isinstance(failure, RecursionError) else str(failure)
+        message = f"{path}: the file is not valid TOML: {said}."
         raise SettingsError(message) from None
+    faults = _faults(path.stem, content)
+    if isinstance(faults, Institution):
+        return faults
+    lines = lines_of(text)
+    told = [f"  {_named(place) or 'file'}{_line(place, lines)}: {said}" for place, said in faults]
+    message = "\n".join([f"{path}: the institution {path.stem!r} cannot be used:", *told])
+    raise SettingsError(message)
 
 
-def _fault(path: Path, error: Mapping[str, object]) -> str:
-    location = error["loc"]
-    place = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
-    said = str(error["msg"]).removeprefix("Value error, ")
+def _faults(institution_id: str, content: Mapping[str, object]) -> Institution | list[Problem]:
+    """The institution, or what is wrong with it."""
+    if "id" in content:
+        return [(("id",), "the file's name is the institution's key; remove this line")]
+    try:
+        return Institution.model_validate({**content, "id": institution_id})
+    except ValidationError as failure:
+        return [problem for error in failure.errors() for problem in _told(error)]
+
+
+def _told(error: ErrorDetails) -> list[Problem]:
+    """One of Pydantic's errors in the user's words."""
+    place, said = error["loc"], error["msg"].removeprefix("Value error, ")
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, _UnknownNamesError):
+        return cause.problems
     if error["type"] == "extra_forbidden":
         said = "this key is not known"
-        if re.search(r"token|secret|password|key", place, re.IGNORECASE):
+        if re.search(r"token|secret|password|key", str(place[-1]), re.IGNORECASE):
             said += "; secrets never stand in this file, they come from the environment (docs/start.md)"
-    line = _line_of(path, place.rsplit(".", 1)[-1])
-    return f"  {place or 'file'}{f' (line {line})' if line else ''}: {said}"
+    elif place == ("id",):
+        said = "the file's name is the institution's key: 2 to 40 lower case letters, digits or _, a letter first"
+    elif place[-1:] == ("token",):
+        said = "this is the name of an environment variable (capitals, digits, _), never the token itself (docs/start.md)"
+    elif error["type"] == "missing":
+        said = "this is missing"
+    return [(place, said)]
 
 
-def _line_of(path: Path, name: str) -> int | None:
-    """The first line on which a key of that name is set, to help the eye; None where it cannot be told."""
-    pattern = re.compile(rf"^\s*(?:\[+.*\b)?{re.escape(name)}\b\s*(?:=|\])")
-    hits = [number for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if pattern.search(line)]
-    return hits[0] if len(hits) == 1 else None
+def _named(place: Place) -> str:
+    """How a place is written: `accounts[1].id`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
+def _line(place: Place, lines: Mapping[Place, int]) -> str:
+    """The line of a place, or of what it would stand in."""
+    for end in range(len(place), 0, -1):
+        if (line := lines.get(place[:end])) is not None:
+            return f" (line {line})"
+    return ""
 
 
 def secret(name: str, environ: Mapping[str, str]) -> Secret | None:
