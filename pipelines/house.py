@@ -20,7 +20,8 @@ from connectors.clock import Clock, InjectedClock, SystemClock
 from connectors.privacy import Pseudonyms
 from connectors.registry import platforms
 from connectors.secret import Secret
-from connectors.streams import Account
+from connectors.streams import Account, OAuth2
+from connectors.tokens import Tokens
 from pipelines.settings import (
     AccountSettings,
     Institution,

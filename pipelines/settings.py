@@ -57,7 +57,7 @@ class PlatformSettings(_Strict):
     fields_parameter: Literal["post.fields", "tweet.fields"] | None = Field(
         default=None, description="X only: how the API names the fields; its documents disagree"
     )
-    max_requests_per_day: int | None = Field(
+    max_requests_per_day: Whole | None = Field(
         default=None, ge=1, description="Requests that one day may take; the platform's default without it"
     )
     max_cost_usd_per_day: Decimal | None = Field(
