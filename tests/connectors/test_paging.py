@@ -95,6 +95,32 @@ def test_each_record_comes_once_whatever_the_page_size(one_speaker: Speaker, way
     assert (fetched.is_complete, fetched.records, fetched.reason) == (True, count, None)
 
 
+@pytest.mark.parametrize("way", [WAYS[name] for name in WAYS if "offset" not in name], ids=[name for name in WAYS if "offset" not in name])
+@settings(max_examples=25)
+@given(count=COUNTS, sizes=st.lists(PAGE_SIZES, min_size=1, max_size=5), overlaps=st.lists(st.integers(0, 6), min_size=1, max_size=5))
+def test_pages_of_changing_sizes_that_overlap_lead_to_every_record_and_to_each_once_by_its_key(
+    one_speaker: Speaker, way: Way, count: int, sizes: list[int], overlaps: list[int]
+) -> None:
+    """A post that comes in between pushes the last one of a page onto the next: it is told twice, and none is missed."""
+    records = [{"id": f"r{number}"} for number in range(count)]
+
+    def say(heard: Heard) -> Said:
+        at, number = int(heard.query.get(way.position, "0")), len(one_speaker.heard)
+        end = at + sizes[number % len(sizes)]
+        # At least one record of a page is new; a page without any is a platform that goes in a circle.
+        shown = records[max(0, at - overlaps[number % len(overlaps)]) : end]
+        following = f"{one_speaker.url}/items?at={end}" if end < count else None
+        if not way.records:
+            return Said(json.dumps(shown).encode(), headers={"Link": f'<{following}>; rel="next"'} if following else {})
+        return said({"data": shown, "meta": {"next_token": str(end)} if following else {}, "paging": {"next": following}})
+
+    one_speaker.answers(say)
+    stream = Stream("items", "GET /items", Event("id", "at"), "", paging=way.paging(1), records=way.records)
+    fetched, ids = read(one_speaker, stream)
+    assert list(dict.fromkeys(ids)) == [record["id"] for record in records]
+    assert (fetched.is_complete, fetched.reason) == (True, None)
+
+
 def test_a_link_is_followed_as_it_stands(speaker: Speaker) -> None:
     speaker.answers(lambda heard: _link([{"id": "1"}, {"id": "2"}], int(heard.query.get("at", "0")), 1, speaker.url))
     stream = Stream("items", "GET /items", Event("id", "at"), "", params={"limit": "1", "types[]": "mention"}, paging=link_header())

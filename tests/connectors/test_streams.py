@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.raw import windows_due
 from connectors.registry import platforms
-from connectors.streams import Connector, Stream, Window, floor, tile
+from connectors.streams import Connector, Snapshot, Stream, Window, floor, tile, uncovered
 
 instants = st.datetimes(datetime(1960, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 the strategy adds the zone
 steps = st.timedeltas(timedelta(seconds=1), timedelta(days=90))
@@ -78,3 +79,50 @@ def test_a_stream_says_in_a_sentence_what_its_rows_are(connector: Connector, str
 def test_a_window_is_two_instants() -> None:
     now = datetime(2026, 1, 15, tzinfo=UTC)
     assert Window(now, now) == Window(now, now)
+
+
+# Twice a year Berlin's clocks jump and Jakarta's never: windows are made of instants, so neither shows in them.
+ZONES = ("UTC", "Asia/Jakarta", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe")
+anywhere = st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1), timezones=st.sampled_from([ZoneInfo(zone) for zone in ZONES]))  # noqa: DTZ001
+spans = st.timedeltas(timedelta(minutes=1), timedelta(days=40))
+
+
+@BY_NAME
+@settings(max_examples=30)
+@given(begun=anywhere, gaps=st.lists(spans, max_size=5), history=st.timedeltas(timedelta(days=1), timedelta(days=365)))
+def test_run_after_run_the_windows_leave_no_hole_and_never_overlap_within_a_run(
+    connector: Connector, stream: Stream, begun: datetime, gaps: list[timedelta], history: timedelta
+) -> None:
+    """Whatever the nights' distance, the zone of whoever asks, and the buckets in which the platform counts."""
+    del connector
+    now, until = begun.astimezone(UTC), None
+    for gap in [timedelta(0), *gaps]:
+        now += gap
+        windows = windows_due(stream, now, until, history)
+        for one, other in pairwise(windows):
+            assert one.end == other.start
+        assert all(timedelta(0) < window.end - window.start or stream.lookback == timedelta(0) for window in windows)
+        assert windows[-1].end == now
+        assert windows[0].start <= now - stream.lookback or stream.retention is not None
+        if until is not None and not isinstance(stream.kind, Snapshot):
+            # What the platform still gives begins where the last run ended, or before.
+            reachable = until if stream.retention is None else max(until, now - stream.retention)
+            assert windows[0].start <= reachable
+        if stream.align is not None:
+            assert (windows[0].start - datetime(1970, 1, 1, tzinfo=UTC)) % stream.align == timedelta(0)
+        until = windows[-1].end
+
+
+@given(instants, st.timedeltas(timedelta(0), timedelta(days=50)), st.lists(st.tuples(st.integers(-40, 80), st.integers(0, 40)), max_size=8))
+def test_what_is_known_and_what_is_left_are_the_whole_and_do_not_overlap(
+    start: datetime, span: timedelta, known: list[tuple[int, int]]
+) -> None:
+    whole = Window(start, start + span)
+    had = [Window(start + timedelta(days=at), start + timedelta(days=at + days)) for at, days in known]
+    left = uncovered(whole, had)
+    for one, other in pairwise(left):
+        assert one.end <= other.start
+    for hour in range(0, int(span.total_seconds()) // 3600, 7):
+        at = start + timedelta(hours=hour)
+        is_known = any(one.start <= at < one.end for one in had)
+        assert is_known != any(one.start <= at < one.end for one in left)
