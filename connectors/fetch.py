@@ -5,6 +5,7 @@ Not here: sessions and retries (http.py), which windows are due (assets/raw.py),
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from connectors.streams import Account, Stream, Window
 
 Write = Callable[[bytes], object]
+# What an error may tell of itself: words, never what a platform might echo into them.
+PLAIN_TITLE = re.compile(r"[A-Za-z][A-Za-z '-]{0,60}")
+PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,60}")
 NOT_AUTHORISED = "/not-authorized-for-resource"
 NOT_AUTHORISED_FOR_FIELD = "/not-authorized-for-field"
 
@@ -189,9 +193,10 @@ def _note_partial_errors(answer: Answer, records: list[msgspec.Raw], stream: Str
     types = [str(error.get("type", "")) for error in errors]
     for error, type_ in zip(errors, types, strict=True):
         if type_.endswith(NOT_AUTHORISED_FOR_FIELD):
-            fetched.denied_fields.add(str(error.get("field") or error.get("parameter") or "unnamed").partition(".")[0])
+            name = str(error.get("field") or error.get("parameter")).partition(".")[0]
+            fetched.denied_fields.add(name if PLAIN_NAME.fullmatch(name) else "unnamed")
     if not records and (stream.paging is None or (errors and stream.records not in answer.top and "meta" not in answer.top)):
-        said = "".join(sorted({f" ({error['title']})" for error in errors if isinstance(error.get("title"), str)}))
+        said = "".join(sorted({f" ({error['title']})" for error in errors if PLAIN_TITLE.fullmatch(str(error.get("title") or ""))}))
         message = f"{stream.name}: the platform gave nothing of what was asked for{said}."
         raise NotPermitted(message) if any(type_.endswith(NOT_AUTHORISED) for type_ in types) else PermanentFailure(message)
     if any(not {"resource_id", "resource_type", "value"} & error.keys() for error in errors):

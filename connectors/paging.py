@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from urllib.parse import parse_qsl, urljoin
 
 import msgspec
@@ -63,6 +64,7 @@ class Answer:
         return value
 
 
+UNREADABLE = "What the platform says of the next page cannot be read. What came is kept."
 Paging = Callable[[Request, Answer], Request | None]
 
 
@@ -82,6 +84,8 @@ def body_cursor(path: str, param: str) -> Paging:
 
     def following(request: Request, answer: Answer) -> Request | None:
         cursor = answer.member(path)
+        if cursor and (isinstance(cursor, bool) or not isinstance(cursor, str | int)):
+            raise TemporaryFailure(UNREADABLE)
         return request.with_params(**{param: str(cursor)}) if cursor else None
 
     return following
@@ -98,8 +102,12 @@ def next_url(path: str) -> Paging:
 
 def _linked(request: Request, url: object) -> Request | None:
     """A link is followed as it stands; one without a host belongs to the address that was asked."""
+    if not url:
+        return None
+    if not isinstance(url, str):
+        raise TemporaryFailure(UNREADABLE)
     try:
-        return Request(urljoin(request.url, str(url))) if url else None
+        return Request(urljoin(request.url, url))
     except ValueError:
         message = "The platform's link to the next page is no address. What came is kept."
         raise TemporaryFailure(message) from None
@@ -110,8 +118,10 @@ def offset(param: str, limit: int, total: str | None = None) -> Paging:
 
     def following(request: Request, answer: Answer) -> Request | None:
         reached = int(dict(request.params).get(param, "0")) + answer.records
-        known_total = answer.member(total) if total else None
-        done = reached >= int(str(known_total)) if known_total is not None else answer.records < limit
+        told = answer.member(total) if total else None
+        if told is not None and not (str(told).isascii() and str(told).isdecimal()):
+            raise TemporaryFailure(UNREADABLE)
+        done = answer.records < limit if told is None else reached >= Decimal(str(told))
         return None if done or not answer.records else request.with_params(**{param: str(reached)})
 
     return following

@@ -12,6 +12,8 @@ from bisect import bisect_left
 from collections.abc import Mapping
 
 Place = tuple[str | int, ...]
+# Each place is a path; of a key with thousands of parts they would fill the memory, and no setting stands so deep.
+DEEPEST = 50
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY_PART = re.compile(r"""[ \t]*(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[A-Za-z0-9_-]+)[ \t]*""")
@@ -120,6 +122,8 @@ class _Scanner:
         while isinstance(value, dict):
             parts.append(next(iter(value)))
             value = value[parts[-1]]
+        if len(parts) > DEEPEST:
+            raise ValueError
         return parts
 
     def _inside(self, key: list[str]) -> Place:

@@ -36,6 +36,10 @@ INDONESIAN_ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia
 Problem = tuple[Place, str]
 
 
+# A name that somebody misspelt is shorter, a token that was pasted in its place is longer: that is not repeated.
+LONGEST_SHOWN = 32
+
+
 class SettingsError(Exception):
     """An institution's file cannot be used. The message names file, place and remedy. Other institutions go on."""
 
@@ -166,7 +170,7 @@ class Institution(_Strict):
     def _known_zone(cls, zone: str) -> str:
         name = INDONESIAN_ZONES.get(zone, zone)
         if name not in available_timezones():
-            message = f"{zone!r} is not a zone; write WIB, WITA, WIT or an IANA name such as Asia/Jakarta"
+            message = f"{_shown(zone)!r} is not a zone; write WIB, WITA, WIT or an IANA name such as Asia/Jakarta"
             raise ValueError(message)
         return name
 
@@ -194,7 +198,7 @@ class Institution(_Strict):
         used += [(("staff", at, "platform"), staff.platform) for at, staff in enumerate(self.staff)]
         for place, name in used:
             if name not in known_platforms:
-                yield place, f"the platform {name!r} is not known; there are: {', '.join(known_platforms)}"
+                yield place, f"the platform {_shown(name)!r} is not known; there are: {', '.join(known_platforms)}"
         yield from self._problems_of_accounts()
         refs = {account.ref for account in self.accounts}
         for goal, wanted in self.goals.items():
@@ -202,34 +206,37 @@ class Institution(_Strict):
                 yield ("goals", goal), f"there is no such goal; there are: {', '.join(goals())}"
             for at, ref in enumerate(wanted.accounts):
                 if ref not in refs:
-                    yield ("goals", goal, "accounts", at), f"{ref} is not among the accounts"
+                    yield ("goals", goal, "accounts", at), f"{_shown(ref)} is not among the accounts"
             judged: list[tuple[Place, str]] = [(("goals", goal, "weights", name), name) for name in wanted.weights]
             judged += [(("goals", goal, "disabled", at), name) for at, name in enumerate(wanted.disabled)]
             for place, name in judged:
                 if name not in known_indicators:
-                    yield place, f"the indicator {name!r} is not known"
+                    yield place, f"the indicator {_shown(name)!r} is not known"
         yield from self._problems_of_targets()
 
     def _problems_of_accounts(self) -> Iterator[Problem]:
         refs = [account.ref for account in self.accounts]
         for at, account in enumerate(self.accounts):
             if account.ref in refs[:at]:
-                yield ("accounts", at), f"{account.ref} is listed twice"
+                yield ("accounts", at), f"{_shown(account.ref)} is listed twice"
             known = platforms().get(account.platform)
             chosen = self.platforms.get(account.platform)
             if known is not None and known.default_base_url is None and (chosen is None or chosen.base_url is None):
-                yield ("accounts", at), f"{account.ref} needs platforms.{account.platform}.base_url, the address of its server"
+                yield (
+                    ("accounts", at),
+                    f"{_shown(account.ref)} needs platforms.{_shown(account.platform)}.base_url, the address of its server",
+                )
 
     def _problems_of_targets(self) -> Iterator[Problem]:
         seen: set[tuple[str, str, str, date]] = set()
         for at, target in enumerate(self.targets):
             if target.goal not in self.goals:
-                yield ("targets", at, "goal"), f"{target.goal!r} is not among the goals of this file"
+                yield ("targets", at, "goal"), f"{_shown(target.goal)!r} is not among the goals of this file"
             elif target.goal in goals() and target.indicator not in goals()[target.goal].indicator_keys:
-                yield ("targets", at, "indicator"), f"{target.indicator!r} does not judge the goal {target.goal}"
+                yield ("targets", at, "indicator"), f"{_shown(target.indicator)!r} does not judge the goal {_shown(target.goal)}"
             mark = (target.goal, target.indicator, target.period, target.valid_from)
             if mark in seen:
-                yield ("targets", at), f"a second target for {target.indicator} ({target.period}) from {target.valid_from}"
+                yield ("targets", at), f"a second target for {_shown(target.indicator)} ({target.period}) from {target.valid_from}"
             seen.add(mark)
 
     @property
@@ -301,9 +308,13 @@ def _told(error: ErrorDetails) -> list[Problem]:
     return [(place, said)]
 
 
+def _shown(name: str) -> str:
+    return name if len(name) <= LONGEST_SHOWN else f"{name[:4]}…"
+
+
 def _named(place: Place) -> str:
     """How a place is written: `accounts[1].id`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" for part in place).removeprefix(".")
 
 
 def _line(place: Place, lines: Mapping[Place, int]) -> str:

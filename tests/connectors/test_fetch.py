@@ -20,7 +20,7 @@ from connectors.secret import Secret
 from connectors.streams import Account, Stream, Window
 from sandbox.server import TOKENS, Running
 from sandbox.world import ACCOUNTS
-from tests.connectors.conftest import NOW
+from tests.connectors.conftest import NOW, TOKEN
 from tests.connectors.served import Heard, Said, Speaker, said
 
 MakeAccount = Callable[..., Account]
@@ -172,6 +172,17 @@ def test_an_empty_list_is_a_whole_answer(speaker: Speaker, make_account: MakeAcc
 
 
 POST = {"id": "1", "text": "halo", "created_at": "2026-01-10T00:00:00.000Z", "author_id": "77"}
+
+
+@pytest.mark.parametrize("echo", [TOKEN, f"Error for {TOKEN}", "x" * 500, "siti@server.example", "a\nb", "", None, {"a": 1}])
+def test_a_title_or_a_field_that_is_no_plain_word_is_not_told(
+    speaker: Speaker, make_account: MakeAccount, fetch: Fetch, echo: object
+) -> None:
+    denied = {"type": "https://api.twitter.com/2/problems/not-authorized-for-field", "field": echo, "title": echo, "resource_id": "1"}
+    speaker.says(said({"errors": [denied]}))
+    fetched, _ = fetch(X.stream("posts"), make_account(speaker.url, "x"))
+    assert fetched.reason == "posts: the platform gave nothing of what was asked for."
+    assert fetched.denied_fields == {"unnamed"}
 
 
 def test_things_that_are_gone_leave_the_list_whole(speaker: Speaker, make_account: MakeAccount, fetch: Fetch) -> None:
