@@ -238,7 +238,7 @@ def _tell(outcome: object, *, as_json: bool) -> None:
         for sentence in (*outcome.checks_failed, *outcome.failures.values()):
             err.print(sentence, markup=False, highlight=False)
     if not outcome.is_success:
-        raise typer.Exit(NOT_WHOLE)
+        raise typer.Exit(UNUSABLE if outcome.is_unusable else NOT_WHOLE)
 
 
 @app.command()
