@@ -9,7 +9,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,8 +44,8 @@ SIGNATURE = (
 )
 
 
-def steps(house: House, run_id: str) -> dict[str, str]:
-    """A night's steps at the home's own instant; what became of each institution's file."""
+def steps(house: House, run_id: str, *, publishes: bool = True) -> dict[str, str]:
+    """A night's steps at the home's own instant, all or those before the audit; what became of each institution's file."""
     institutions = institutions_of(house)
     with house.lock():
         with house.warehouse.open() as connection:
@@ -53,8 +54,10 @@ def steps(house: House, run_id: str) -> dict[str, str]:
         with house.warehouse.open() as connection:
             night.note_arrival(connection, run_id, house.clock.now(), arrival)
             night.derive(connection, institutions, run_id)
-            gate.audit(connection, audited(), institutions, house.clock.now(), run_id)
-            outcomes = [publish(connection, house.published_path, one, house.clock.now(), companions()) for one in institutions]
+            outcomes = []
+            if publishes:
+                gate.audit(connection, audited(), institutions, house.clock.now(), run_id)
+                outcomes = [publish(connection, house.published_path, one, house.clock.now(), companions()) for one in institutions]
             night.end_run(connection, run_id, house.clock.now(), "whole")
     return {one.institution_id: one.outcome for one in outcomes}
 
@@ -79,11 +82,27 @@ def environment(house: House) -> dict[str, str]:
     return kept | dict(house.environ) | {"TOLOK_HOME": str(house.home), "TOLOK_NOW": house.clock.now().isoformat(), "COLUMNS": "400"}
 
 
-def typed(house: House, *words: str, killed_at: str | None = None, seconds: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run a command of Tolok's in a process of its own, to its end."""
-    return subprocess.run(
-        command(*words, killed_at=killed_at), cwd=ROOT, env=environment(house), capture_output=True, text=True, check=False, timeout=seconds
-    )
+def typed(
+    house: House, *words: str, killed_at: str | None = None, seconds: float = 120, before: Callable[[], None] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of Tolok's in a process of its own, to its end; `before` is done in it first, by the parent's code."""
+    # Files, not pipes: a process that is killed leaves children of Dagster's behind, which would hold a pipe open.
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        told = subprocess.run(
+            command(*words, killed_at=killed_at),
+            cwd=ROOT,
+            env=environment(house),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            text=True,
+            check=False,
+            timeout=seconds,
+            preexec_fn=before,
+        )
+        for file in (out, err):
+            file.seek(0)
+        return subprocess.CompletedProcess(told.args, told.returncode, out.read(), err.read())
 
 
 def holdings(house: House, institution_id: str | None = None) -> Content:
@@ -190,7 +209,7 @@ while True:
             told["versions"].append(version)
     except Exception as error:
         told["errors"].append(f"{type(error).__name__}: {error}")
-    if stop.wait(0.02):
+    if stop.wait(0.2):
         break
 print(json.dumps(told))
 """
