@@ -294,6 +294,8 @@ def _has_demo_alone() -> bool:
 
 
 def _require_institutions(house: House) -> None:
+    with _in_words():
+        house.require()
     usable, faults = house.institutions()
     for fault in faults:
         err.print(str(fault), markup=False, highlight=False)

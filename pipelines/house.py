@@ -169,6 +169,21 @@ class House:
         with in_words(self.home):
             yield
 
+    def require(self) -> None:
+        """See to it that there is a home, and that it can be written.
+
+        Raises:
+            HomeUnusableError: there is none, it is a file, or it cannot be written.
+        """
+        with self.words():
+            if not self.home.exists():
+                message = (
+                    f"Nothing was done: the home {self.home} is not there. If it is on a disk of its own, mount that; else point TOLOK_HOME "
+                    "or --home to it. `tolok init NAME` begins a new one."
+                )
+                raise HomeUnusableError(message)
+            self._usable()
+
     def _usable(self) -> None:
         if self.home.exists() and not self.home.is_dir():
             message = f"Nothing was done: {self.home} is a file, where the folder of the home must be. Move it, or point TOLOK_HOME to a folder."

@@ -63,8 +63,23 @@ def _columns(connection: duckdb.DuckDBPyConnection, table_name: str) -> set[str]
 STEPS: tuple[Step, ...] = (
     Step(
         2,
-        "The ledger of runs says how each ended.",
+        "The ledger of runs says how each ended; the ledger of fetches, what was set aside and where a list that a budget ended goes on.",
         (
+            add_columns(
+                "meta.fetch",
+                [
+                    (
+                        "blanked",
+                        "BIGINT",
+                        "Records with a value that is no count: set aside too, the value read as not given; NULL = not looked at",
+                    ),
+                    (
+                        "resume_from",
+                        "VARCHAR",
+                        "What asks for the rest where a budget ended the list; NULL = nothing is left, or it is asked anew",
+                    ),
+                ],
+            ),
             add_columns("meta.run", [("outcome", "VARCHAR", "whole, not whole, ended (before its last step) or died (it was killed); NULL = it runs")]),
             # Of those before, nobody noted more than the end.
             fill("meta.run", "UPDATE meta.run SET outcome = CASE WHEN ended_at IS NULL THEN 'died' ELSE 'ended' END WHERE outcome IS NULL"),

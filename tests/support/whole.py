@@ -251,6 +251,25 @@ def holding(path: Path, *, read_only: bool = False) -> Iterator[subprocess.Popen
             process.stdin.close()
 
 
+WORKER = (
+    "import sys; from pathlib import Path; from pipelines.house import House\n"
+    "with House(Path(sys.argv[1]), environ={}).lock(): print('works', flush=True); sys.stdin.read()"
+)
+
+
+@contextmanager
+def working_in(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another run in the home: a process that holds its lock until it is told to end."""
+    with subprocess.Popen([sys.executable, "-c", WORKER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "works\n"
+        try:
+            yield process
+        finally:
+            process.stdin.close()
+
+
 def asked(process: subprocess.Popen[str], query: str) -> str:
     """What a stranger's process (`holding`) answers to a query, in one line."""
     assert process.stdin is not None
