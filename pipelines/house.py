@@ -186,7 +186,9 @@ class House:
 
     def _usable(self) -> None:
         if self.home.exists() and not self.home.is_dir():
-            message = f"Nothing was done: {self.home} is a file, where the folder of the home must be. Move it, or point TOLOK_HOME to a folder."
+            message = (
+                f"Nothing was done: {self.home} is a file, where the folder of the home must be. Move it, or point TOLOK_HOME to a folder."
+            )
             raise HomeUnusableError(message)
         self.home.mkdir(parents=True, exist_ok=True)
         # To ask for permission would not do: root is permitted what a read-only disk then refuses.

@@ -80,7 +80,10 @@ STEPS: tuple[Step, ...] = (
                     ),
                 ],
             ),
-            add_columns("meta.run", [("outcome", "VARCHAR", "whole, not whole, ended (before its last step) or died (it was killed); NULL = it runs")]),
+            add_columns(
+                "meta.run",
+                [("outcome", "VARCHAR", "whole, not whole, ended (before its last step) or died (it was killed); NULL = it runs")],
+            ),
             # Of those before, nobody noted more than the end.
             fill("meta.run", "UPDATE meta.run SET outcome = CASE WHEN ended_at IS NULL THEN 'died' ELSE 'ended' END WHERE outcome IS NULL"),
         ),

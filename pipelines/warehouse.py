@@ -43,7 +43,9 @@ _NOT_OURS = (
 )
 REASONS = {
     errno.ENOSPC: _FULL,
-    errno.EDQUOT: "The quota of the disk that holds {home} is used up: nothing more could be written. " + _KEPT + ". Make room, then run again.",
+    errno.EDQUOT: "The quota of the disk that holds {home} is used up: nothing more could be written. "
+    + _KEPT
+    + ". Make room, then run again.",
     errno.EFBIG: "A file under {home} may not grow further: the limit of this process for files (ulimit -f) is reached. "
     + _KEPT
     + ". Raise the limit, then run again.",
@@ -126,13 +128,7 @@ class Warehouse:
         """A connection to a warehouse of today's layout."""
         connection = self._connect(read_only=read_only)
         try:
-            version = self._version(connection)
-            if version is not None and version > FORMAT_VERSION:
-                message = (
-                    f"Nothing was done: {self.path} was written by a newer Tolok (layout {version}; this one knows {FORMAT_VERSION}). "
-                    "Update Tolok, or point TOLOK_HOME to another folder."
-                )
-                raise WarehouseError(message)
+            version = self._known_version(connection)
             if read_only or version == FORMAT_VERSION:
                 return connection
             if version is None:
@@ -217,6 +213,16 @@ class Warehouse:
         connection.execute("CREATE SEQUENCE IF NOT EXISTS meta.change_ids")
         connection.execute("INSERT INTO meta.format SELECT ? WHERE NOT EXISTS (FROM meta.format)", [FORMAT_VERSION])
 
+    def _known_version(self, connection: duckdb.DuckDBPyConnection) -> int | None:
+        version = self._version(connection)
+        if version is not None and version > FORMAT_VERSION:
+            message = (
+                f"Nothing was done: {self.path} was written by a newer Tolok (layout {version}; this one knows {FORMAT_VERSION}). "
+                "Update Tolok, or point TOLOK_HOME to another folder."
+            )
+            raise WarehouseError(message)
+        return version
+
     @staticmethod
     def _version(connection: duckdb.DuckDBPyConnection) -> int | None:
         try:
@@ -248,7 +254,9 @@ def unusable(failure: BaseException, home: Path) -> str | None:
     """Why the home takes nothing more and what to do, when that is what went wrong."""
     for one in _all_of(failure):
         for code, sentence in REASONS.items():
-            if (isinstance(one, OSError) and one.errno == code) or any(said in str(one) for said in (os.strerror(code), *SAID.get(code, ()))):
+            if (isinstance(one, OSError) and one.errno == code) or any(
+                said in str(one) for said in (os.strerror(code), *SAID.get(code, ()))
+            ):
                 return sentence.format(home=home, uid=os.getuid())
     return None
 

@@ -60,7 +60,7 @@ def _found(place: str) -> Any:
 
 def in_the_middle_of_a_page() -> None:
     """Half of a page's bytes are on the disk."""
-    from assets import raw
+    from assets import raw  # noqa: PLC0415 what is patched is imported when it is
 
     original = raw.fetch_window
     names = inspect.signature(original)
@@ -118,7 +118,7 @@ POINTS: dict[str, Callable[[], None]] = {
 def main() -> None:
     """Arm the point, then do as the command line does."""
     POINTS[sys.argv[1]]()
-    from pipelines.cli import app
+    from pipelines.cli import app  # noqa: PLC0415 after the point is armed
 
     app(sys.argv[2:])
 

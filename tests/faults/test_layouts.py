@@ -12,10 +12,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections import namedtuple
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pytest
@@ -34,11 +32,16 @@ from tests.support.whole import ROOT
 
 pytestmark = pytest.mark.slow
 V1 = json.loads(Path(__file__).with_name("layout_v1.json").read_text(encoding="utf-8"))
-DECLARED = {
-    table.name: table for table in (*every_table(), *LEDGERS, STAMP, CHECK_RESULT, RUN, FIRST_PUBLISHED, CHANGE, CONSUMED, FORMAT)
-}
+DECLARED = {table.name: table for table in (*every_table(), *LEDGERS, STAMP, CHECK_RESULT, RUN, FIRST_PUBLISHED, CHANGE, CONSUMED, FORMAT)}
 RUNS = "INSERT INTO meta.run (run_id, started_at, ended_at, kind) VALUES ('a', '2026-01-01', '2026-01-01', 'night'), ('b', '2026-01-02', NULL, 'night')"
-Usage = namedtuple("Usage", "total used free")
+
+
+class Usage(NamedTuple):
+    """What the system says of a disk."""
+
+    total: int
+    used: int
+    free: int
 
 
 @pytest.fixture
@@ -135,7 +138,10 @@ with Warehouse(Path(sys.argv[1])).open():
 
 def test_without_room_for_the_copy_nothing_is_changed(of_v1: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warehouse_room.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 2**20))
-    with pytest.raises(WarehouseError, match="there is no room for the copy that is kept of it: .* MB are needed, 1 MB are free"), of_v1.open():
+    with (
+        pytest.raises(WarehouseError, match=r"there is no room for the copy that is kept of it: .* MB are needed, 1 MB are free"),
+        of_v1.open(),
+    ):
         pass
     assert version(of_v1.path) == 1
     assert [path.name for path in of_v1.path.parent.iterdir()] == ["warehouse.duckdb"]
@@ -162,7 +168,7 @@ def test_a_warehouse_of_a_newer_tolok_is_refused_and_left_as_it_is(tmp_path: Pat
     with warehouse.open() as connection:
         connection.execute("UPDATE meta.format SET version = 99")
     before = warehouse.path.read_bytes()
-    with pytest.raises(WarehouseError, match="written by a newer Tolok \\(layout 99"), warehouse.open(read_only=read_only):
+    with pytest.raises(WarehouseError, match=r"written by a newer Tolok \(layout 99"), warehouse.open(read_only=read_only):
         pass
     assert warehouse.path.read_bytes() == before
 
@@ -188,7 +194,7 @@ def test_a_damaged_warehouse_is_left_as_it_is_and_the_sentence_says_what_to_do(h
 
 
 @pytest.fixture
-def died(tmp_path: Path) -> Iterator[Warehouse]:
+def died(tmp_path: Path) -> Warehouse:
     """A warehouse whose process was killed after five commits, none of which had reached the file itself."""
     warehouse = Warehouse(tmp_path / "warehouse.duckdb")
     with warehouse.open() as connection:
@@ -198,7 +204,7 @@ def died(tmp_path: Path) -> Iterator[Warehouse]:
         "[(c.begin(), c.execute('INSERT INTO meta.t SELECT ? FROM range(100)', [i]), c.commit()) for i in range(5)]; os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", script, str(warehouse.path)], check=False)
-    yield warehouse
+    return warehouse
 
 
 @pytest.mark.parametrize("cut", [0, 1, 100])

@@ -195,7 +195,7 @@ def test_a_stale_note_is_never_told_as_the_truth(note: str, tmp_path: Path) -> N
     with path.open("a+") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
         path.write_text(note, encoding="utf-8")
-        with pytest.raises(LockedError, match="^which one could not be told$"), locked(path):
+        with pytest.raises(LockedError, match=r"^which one could not be told$"), locked(path):
             pass
 
 
@@ -216,6 +216,13 @@ def test_within_one_process_the_lock_may_be_taken_again_and_is_given_up_at_the_e
 def test_a_home_that_two_processes_begin_at_once_is_begun_once(sandbox: Running, tmp_path: Path) -> None:
     """Whoever comes second is refused or, when the first has ended, finds a home like any other."""
     house = make_home(tmp_path / "home", sandbox.url)
-    script = "import sys; from pathlib import Path; from pipelines.house import House, HomeBusyError\ntry:\n with House(Path(sys.argv[1]), environ={}).lock(): pass\nexcept HomeBusyError: sys.exit(3)"
+    script = (
+        "import sys; from pathlib import Path; from pipelines.house import House, HomeBusyError
+"
+        "try:
+ with House(Path(sys.argv[1]), environ={}).lock(): pass
+"
+        "except HomeBusyError: sys.exit(3)"
+    )
     both = [subprocess.Popen([sys.executable, "-c", script, str(house.home)], cwd=ROOT) for _ in range(2)]
     assert {process.wait(60) for process in both} in ({0}, {0, 3})

@@ -260,7 +260,9 @@ WORKER = (
 @contextmanager
 def working_in(home: Path) -> Iterator[subprocess.Popen[str]]:
     """Another run in the home: a process that holds its lock until it is told to end."""
-    with subprocess.Popen([sys.executable, "-c", WORKER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         assert process.stdout.readline() == "works\n"
