@@ -217,11 +217,8 @@ def test_a_home_that_two_processes_begin_at_once_is_begun_once(sandbox: Running,
     """Whoever comes second is refused or, when the first has ended, finds a home like any other."""
     house = make_home(tmp_path / "home", sandbox.url)
     script = (
-        "import sys; from pathlib import Path; from pipelines.house import House, HomeBusyError
-"
-        "try:
- with House(Path(sys.argv[1]), environ={}).lock(): pass
-"
+        "import sys; from pathlib import Path; from pipelines.house import House, HomeBusyError\n"
+        "try:\n with House(Path(sys.argv[1]), environ={}).lock(): pass\n"
         "except HomeBusyError: sys.exit(3)"
     )
     both = [subprocess.Popen([sys.executable, "-c", script, str(house.home)], cwd=ROOT) for _ in range(2)]
