@@ -60,8 +60,7 @@ def _found(place: str) -> Any:
 
 def in_the_middle_of_a_page() -> None:
     """Half of a page's bytes are on the disk."""
-    from assets import raw  # noqa: PLC0415 what is patched is imported when it is
-
+    raw: Any = importlib.import_module("assets.raw")
     original = raw.fetch_window
     names = inspect.signature(original)
 
@@ -81,7 +80,7 @@ def in_the_middle_of_a_page() -> None:
             bound.arguments["write"] = write
         return original(*bound.args, **bound.kwargs)
 
-    raw.fetch_window = cut  # type: ignore[assignment]
+    raw.fetch_window = cut
 
 
 def brings(_: Any, landing: Path, *__: Any, **___: Any) -> bool:

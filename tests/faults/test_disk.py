@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from assets import raw
-from pipelines import night
+from pipelines import engine
 from pipelines.house import House
 from pipelines.warehouse import HomeUnusableError
 from sandbox.server import Running
@@ -77,7 +77,7 @@ STAGES: dict[str, tuple[Any, str, int]] = {
     "while landing": (raw, "fetch_window", 2),
     "while merging": (raw, "_decide", 1),
     "while filing": (raw, "_file", 1),
-    "while deriving": (night.engine, "replace", 3),
+    "while deriving": (engine, "replace", 3),
     "while publishing": (whole, "publish", 0),
 }
 

@@ -22,7 +22,6 @@ from assets.publish import FIRST_PUBLISHED
 from assets.raw import LEDGERS
 from checks.gate import CHECK_RESULT
 from pipelines import migrations
-from pipelines import warehouse as warehouse_room
 from pipelines.migrations import LATEST, STEPS
 from pipelines.night import RUN
 from pipelines.stamps import STAMP
@@ -137,7 +136,7 @@ with Warehouse(Path(sys.argv[1])).open():
 
 
 def test_without_room_for_the_copy_nothing_is_changed(of_v1: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warehouse_room.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 2**20))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(10**9, 10**9, 2**20))
     with (
         pytest.raises(WarehouseError, match=r"there is no room for the copy that is kept of it: .* MB are needed, 1 MB are free"),
         of_v1.open(),
