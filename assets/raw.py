@@ -878,9 +878,10 @@ def _file(manifest: Path, day: date | None, landing: Path) -> None:
         for path in files:
             _pack(path, folder / f"{path.name}.gz")
         shutil.copy2(manifest, folder / manifest.name)
+    # Lines without a manifest are left over; a manifest without lines would be read.
+    manifest.unlink()
     for path in files:
         path.unlink()
-    manifest.unlink()
 
 
 def _pack(path: Path, target: Path) -> None:

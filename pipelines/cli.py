@@ -238,7 +238,7 @@ def _tell(outcome: object, *, as_json: bool) -> None:
         for sentence in (*outcome.checks_failed, *outcome.failures.values()):
             err.print(sentence, markup=False, highlight=False)
     if not outcome.is_success:
-        raise typer.Exit(NOT_WHOLE)
+        raise typer.Exit(UNUSABLE if outcome.is_unusable else NOT_WHOLE)
 
 
 @app.command()
@@ -294,6 +294,8 @@ def _has_demo_alone() -> bool:
 
 
 def _require_institutions(house: House) -> None:
+    with _in_words():
+        house.require()
     usable, faults = house.institutions()
     for fault in faults:
         err.print(str(fault), markup=False, highlight=False)

@@ -5,13 +5,17 @@ Not here: assets (wiring.py), times (schedules.py).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 
 import dagster as dg
 
 from connectors.clock import SystemClock
-from pipelines.house import House
+from pipelines.house import HomeBusyError, House
+from pipelines.night import end_run
 from pipelines.schedules import hourly_job, night_job, schedules
+from pipelines.warehouse import WarehouseError
 from pipelines.wiring import all_assets, promise_checks
 
 # A table that was not made for a day and a half has missed a night.
@@ -28,10 +32,30 @@ def build_definitions(house: House | None = None) -> dg.Definitions:
         jobs=[night_job(), hourly_job()],
         # The demo's platforms live in the past: nothing of it is due tonight.
         schedules=schedules((institution.zone for institution in institutions.values()), is_running=isinstance(home.clock, SystemClock)),
-        resources={"house": dg.ResourceDefinition.hardcoded_resource(home)},
+        resources={"house": occupied(home)},
         # In one process: a step costs 0.1 s there and 4 s in a process of its own, and what waits on the network overlaps inside its step.
         executor=dg.in_process_executor,
     )
+
+
+def occupied(house: House) -> dg.ResourceDefinition:
+    """The house for one run alone: whoever starts it, from the page, by a schedule or at the command line, holds the home's lock until its end."""
+
+    @dg.resource(description="The home and what is in it, for one run at a time.")
+    def home(context: dg.InitResourceContext) -> Iterator[House]:
+        try:
+            stack = ExitStack()
+            stack.enter_context(house.lock())
+        except (HomeBusyError, WarehouseError) as refusal:
+            raise dg.Failure(str(refusal), allow_retries=False) from None
+        with stack:
+            yield house
+            # What would hinder this has failed a step of the run already.
+            with suppress(WarehouseError), house.warehouse.open() as connection:
+                if context.run_id is not None:
+                    end_run(connection, context.run_id, house.clock.now(), "ended")
+
+    return home
 
 
 def _with_freshness(spec: dg.AssetSpec) -> dg.AssetSpec:

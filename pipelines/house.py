@@ -5,13 +5,11 @@ Not here: what a run does with them (night.py).
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from connectors.registry import platforms
 from connectors.secret import Secret
 from connectors.streams import Account, OAuth2
 from connectors.tokens import Tokens
+from pipelines.lock import LockedError, locked
 from pipelines.settings import (
     AccountSettings,
     Institution,
@@ -32,9 +31,10 @@ from pipelines.settings import (
     secret,
     token_name,
 )
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse import HomeUnusableError, Warehouse, in_words
 
 DEFAULT_HOME = "var"
+LOCK_NAME = "lock.json"
 DEFAULT_WAITING_S = 1800.0
 
 
@@ -51,12 +51,14 @@ class House:
         environ: where secrets are read from.
         clock: the time; the demo and tests bring their own.
         waiting_s: how long one run may wait for platforms in all.
+        trusts_clock: go on though the clock is behind what was fetched last.
     """
 
     home: Path
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     clock: Clock = field(default_factory=SystemClock)
     waiting_s: float = DEFAULT_WAITING_S
+    trusts_clock: bool = field(default_factory=lambda: os.environ.get("TOLOK_TRUST_CLOCK") == "1")
 
     @staticmethod
     def from_environment() -> House:
@@ -160,29 +162,59 @@ class House:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """One writer in a home at a time. The kernel frees the lock of a process that died.
+        """One writer in a home at a time, in a home that can be used. Every run passes here, from whichever door it comes.
+
+        A process that holds it may take it again. The kernel frees the lock of a process that died.
 
         Raises:
-            HomeBusyError: another run holds it.
+            HomeBusyError: another process holds it.
+            WarehouseError: the home cannot be written, or the warehouse cannot be used.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / "lock.json").open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise HomeBusyError(_busy(self.home / "lock.json")) from None
-            file.truncate(0)
-            json.dump({"pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}, file)
-            file.flush()
+        with ExitStack() as stack:
+            with self.words():
+                self._usable()
+                try:
+                    is_outermost = stack.enter_context(locked(self.home / LOCK_NAME))
+                except LockedError as holder:
+                    message = f"Nothing was done: another run works in {self.home} ({holder}). Wait until it ends, or stop it."
+                    raise HomeBusyError(message) from None
+            if is_outermost:
+                # What stands in the way is told before anything is asked of a platform.
+                with self.warehouse.open():
+                    pass
             yield
 
+    @contextmanager
+    def words(self) -> Iterator[None]:
+        """Turns what the system says of a full disk, or of a folder that cannot be written, into a sentence."""
+        with in_words(self.home):
+            yield
 
-def _busy(path: Path) -> str:
-    try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        holder = {}
-    return (
-        f"Nothing was done: another run works in {path.parent} "
-        f"(process {holder.get('pid', 'unknown')}, since {holder.get('since', 'unknown')}). Wait until it ends, or stop it."
-    )
+    def require(self) -> None:
+        """See to it that there is a home, and that it can be written.
+
+        Raises:
+            HomeUnusableError: there is none, it is a file, or it cannot be written.
+        """
+        with self.words():
+            if not self.home.exists():
+                message = (
+                    f"Nothing was done: the home {self.home} is not there. If it is on a disk of its own, mount that; else point TOLOK_HOME "
+                    "or --home to it. `tolok init NAME` begins a new one."
+                )
+                raise HomeUnusableError(message)
+            self._usable()
+
+    def _usable(self) -> None:
+        if self.home.exists() and not self.home.is_dir():
+            message = (
+                f"Nothing was done: {self.home} is a file, where the folder of the home must be. Move it, or point TOLOK_HOME to a folder."
+            )
+            raise HomeUnusableError(message)
+        self.home.mkdir(parents=True, exist_ok=True)
+        # To ask for permission would not do: root is permitted what a read-only disk then refuses.
+        probe = self.home / f".probe-{os.getpid()}"
+        try:
+            probe.write_bytes(b"\0")
+        finally:
+            probe.unlink(missing_ok=True)

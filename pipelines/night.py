@@ -19,7 +19,7 @@ from pipelines import engine
 from pipelines.reference import write_reference
 from pipelines.stamps import unapproved
 from pipelines.tables import Column, Table, key
-from pipelines.warehouse import ensure
+from pipelines.warehouse import WarehouseError, ensure, first, transaction
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,10 +40,17 @@ RUN = Table(
         Column("rows_new", "BIGINT", "Rows new to raw; NULL = nothing was fetched in it"),
         Column("rows_changed", "BIGINT", "Rows of raw that replaced another; NULL likewise"),
         Column("gaps", "BIGINT", "Streams that did not come whole; NULL likewise"),
+        Column("outcome", "VARCHAR", "whole, not whole, ended (before its last step) or died (it was killed); NULL = it runs"),
     ),
     key=("run_id",),
 )
+# A clock that is set right by some minutes moves no counter to another day.
+CLOCK_TOLERANCE = timedelta(minutes=10)
 Selection = Callable[["Connector", "Stream"], bool]
+
+
+class ClockError(WarehouseError):
+    """The clock is behind what the warehouse has seen. Nothing was done; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +97,20 @@ def fetch_and_land(  # noqa: PLR0913
 
     Raises:
         NoKeyError: there is no HMAC key; nothing was asked.
-        WarehouseError: the warehouse is held by another process.
+        ClockError: the clock is behind what was fetched last; nothing was asked.
+        WarehouseError: the warehouse is held by another process, or the disk takes nothing more.
     """
     pseudonyms = house.pseudonyms()
     now = house.clock.now()
     with house.warehouse.open() as connection:
+        # What a run that was killed, or found the warehouse held, has left: it counts as of when it was asked for, and is not asked for again.
+        raw.land(connection, house.landing_path, now)
+        if not house.trusts_clock:
+            _require_clock(connection, now)
         jobs = raw.plan(connection, {key_: _wish(house, one) for key_, one in institutions.items()}, now, selected, span)
     try:
-        raw.fetch_all(jobs, house.landing_path / "incoming", run_id, pseudonyms, house.clock, house.waiting_s, progress)
+        with house.words():
+            raw.fetch_all(jobs, house.landing_path / "incoming", run_id, pseudonyms, house.clock, house.waiting_s, progress)
     finally:
         with house.warehouse.open() as connection:
             landed, gaps = raw.land(connection, house.landing_path, now)
@@ -106,6 +119,24 @@ def fetch_and_land(  # noqa: PLR0913
 
 def _wish(house: House, institution: Institution) -> raw.Wish:
     return raw.Wish(house.accounts(institution), institution.zone, timedelta(days=institution.history_days), house.allowances(institution))
+
+
+def _require_clock(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    """Counters are kept under the day that the clock says: with a clock that is behind, tonight's would stand under a day that is over.
+
+    Raises:
+        ClockError: the last fetch was later than the clock says that it is now.
+    """
+    ensure(connection, raw.FETCH)
+    found = first(connection, "SELECT max(requested_at) FROM meta.fetch")
+    last = found[0] if found else None
+    if last is not None and last - now > CLOCK_TOLERANCE:
+        message = (
+            f"Nothing was fetched and no row was changed: this machine's clock says {now:%Y-%m-%d %H:%M} UTC, but the last fetch was on "
+            f"{last:%Y-%m-%d %H:%M} UTC. Set the clock, then run again. If it is right now and was ahead then: nights go on by themselves "
+            "after that time, or at once with TOLOK_TRUST_CLOCK=1."
+        )
+        raise ClockError(message)
 
 
 def derive(connection: duckdb.DuckDBPyConnection, institutions: Mapping[str, Institution], run_id: str) -> list[engine.Made]:
@@ -119,23 +150,35 @@ def derive(connection: duckdb.DuckDBPyConnection, institutions: Mapping[str, Ins
 
 
 def begin_run(connection: duckdb.DuckDBPyConnection, run_id: str, started_at: datetime, kind: str) -> None:
-    """Enter the run into meta.run; a second begin of the same run changes nothing."""
+    """Enter the run into meta.run; a second begin of the same run changes nothing.
+
+    Whoever begins holds the home's lock: a run that has not said how it ended will not say it any more.
+    """
+    ensure(connection, RUN)
+    with transaction(connection):
+        connection.execute("UPDATE meta.run SET outcome = 'died', ended_at = NULL WHERE outcome IS NULL AND run_id <> ?", [run_id])
+        connection.execute(
+            "INSERT INTO meta.run (run_id, started_at, kind) SELECT ?, ?, ? WHERE NOT EXISTS (FROM meta.run WHERE run_id = ?)",
+            [run_id, started_at, kind, run_id],
+        )
+
+
+def note_arrival(connection: duckdb.DuckDBPyConnection, run_id: str, at: datetime, arrival: Arrival) -> None:
+    """Note what the run fetched. Should nothing follow, this was its end."""
     ensure(connection, RUN)
     connection.execute(
-        "INSERT INTO meta.run (run_id, started_at, kind) SELECT ?, ?, ? WHERE NOT EXISTS (FROM meta.run WHERE run_id = ?)",
-        [run_id, started_at, kind, run_id],
+        "UPDATE meta.run SET ended_at = ?, rows_new = ?, rows_changed = ?, gaps = ? WHERE run_id = ?",
+        [at, arrival.rows_new, arrival.rows_changed, len(arrival.gaps), run_id],
     )
 
 
-def end_run(connection: duckdb.DuckDBPyConnection, run_id: str, ended_at: datetime, arrival: Arrival | None = None) -> None:
-    """Note the run's end, and what it fetched where it fetched."""
+def end_run(connection: duckdb.DuckDBPyConnection, run_id: str, ended_at: datetime, outcome: str) -> None:
+    """Note the run's end, once: what its last step said of it stands."""
     ensure(connection, RUN)
-    connection.execute("UPDATE meta.run SET ended_at = ? WHERE run_id = ?", [ended_at, run_id])
-    if arrival is not None:
-        connection.execute(
-            "UPDATE meta.run SET rows_new = ?, rows_changed = ?, gaps = ? WHERE run_id = ?",
-            [arrival.rows_new, arrival.rows_changed, len(arrival.gaps), run_id],
-        )
+    connection.execute(
+        "UPDATE meta.run SET ended_at = ?, outcome = ? WHERE run_id = ? AND outcome IS NULL",
+        [ended_at, outcome, run_id],
+    )
 
 
 def open_gaps(connection: duckdb.DuckDBPyConnection, institution_ids: Iterable[str]) -> list[tuple[str, ...]]:
@@ -163,12 +206,14 @@ def refused(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table], inst
 __all__ = [
     "RUN",
     "Arrival",
+    "ClockError",
     "all_transforms",
     "begin_run",
     "derive",
     "end_run",
     "everything",
     "fetch_and_land",
+    "note_arrival",
     "only",
     "open_gaps",
     "refused",

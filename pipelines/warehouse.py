@@ -5,6 +5,10 @@ Not here: what the tables mean (each room declares its own) and how the analysts
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +19,42 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from pipelines import migrations
 from pipelines.tables import Column, Table, key
 
 SCHEMAS = ("raw", "staging", "indicators", "goals", "ref", "meta")
 EARLIEST = date(1970, 1, 1)
-FORMAT_VERSION = 1
+FORMAT_VERSION = migrations.LATEST
 # Below this a second thread costs more than it brings: a night lands in 0.34 CPU-s with one, in 0.40 with two (measured).
 SMALL_BYTES = 64 * 2**20
+# What DuckDB and the folder need besides while a copy is made.
+SPARE_BYTES = 16 * 2**20
+# What DuckDB says of a file that it cannot make sense of (tried: cut short, overwritten, not a database, a spoilt write-ahead log).
+DAMAGED = ("not a valid DuckDB database", "Corrupt database file", "Corrupt WAL file", "Could not read enough bytes")
+_KEPT = "What had come is kept, the published files stand, and the next run goes on from there"
+_FULL = "The disk that holds {home} is full: nothing more could be written. " + _KEPT + ". Make room, then run again."
+_READ_ONLY = (
+    "{home} can only be read: its disk is mounted read-only. Nothing could be written; the published files stand. "
+    "Mount it for writing (a disk turns read-only by itself after a fault: the system's log says so), then run again."
+)
+_NOT_OURS = (
+    "{home} may not be written by the user that runs Tolok (number {uid}). Nothing could be written; the published files stand. "
+    "Give that user the folder and all that is in it, then run again."
+)
+REASONS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: "The quota of the disk that holds {home} is used up: nothing more could be written. "
+    + _KEPT
+    + ". Make room, then run again.",
+    errno.EFBIG: "A file under {home} may not grow further: the limit of this process for files (ulimit -f) is reached. "
+    + _KEPT
+    + ". Raise the limit, then run again.",
+    errno.EROFS: _READ_ONLY,
+    errno.EACCES: _NOT_OURS,
+    errno.EPERM: _NOT_OURS,
+}
+# What SQLite, in which Dagster keeps its history, says instead of the system's words.
+SAID = {errno.ENOSPC: ("database or disk is full",), errno.EROFS: ("attempt to write a readonly database",)}
 
 CHANGE = Table(
     "meta.change",
@@ -57,6 +90,10 @@ class WarehouseError(Exception):
     """The warehouse cannot be used as it is. The message says why and what to do."""
 
 
+class HomeUnusableError(WarehouseError):
+    """The home cannot be written: the disk is full, read-only, or another user's. The message says which and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What a write did: rows inserted anew, rows changed, and the earliest day touched (None when nothing changed)."""
@@ -74,53 +111,117 @@ class Warehouse:
 
     @contextmanager
     def open(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection in UTC that never reaches for the network.
+        """A connection in UTC that never reaches for the network. One that may write brings an older layout forward first.
 
         Raises:
-            WarehouseError: another process holds the file, or a newer Tolok wrote it.
+            WarehouseError: another process holds the file, it is damaged, a newer Tolok wrote it, or the disk takes nothing more.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with in_words(self.path.parent):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = self._connected(read_only=read_only)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def _connected(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """A connection to a warehouse of today's layout."""
+        connection = self._connect(read_only=read_only)
+        try:
+            version = self._known_version(connection)
+            if read_only or version == FORMAT_VERSION:
+                return connection
+            if version is None:
+                self._prepare(connection)
+                return connection
+            # The copy is made of a file that nobody has open: to read it beside an open connection would give up the lock on it.
+            connection.execute("CHECKPOINT")
+            connection.close()
+            self._keep_copy(version)
+            connection = self._connect(read_only=False)
+            migrations.forward(connection, version)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        if not read_only and self.path.exists() and not self.path.stat().st_size:
+            # A process was killed in the moment of making it.
+            self.path.unlink()
         try:
             connection = duckdb.connect(str(self.path), read_only=read_only)
-        except duckdb.IOException as failure:
-            if "lock" not in str(failure).lower():
-                raise
-            message = (
-                f"Nothing was done: another process holds {self.path}. The warehouse is the pipeline's own; "
-                "analysts open published/<institution>/latest/tolok.duckdb. Close the other program, then run again."
-            )
-            raise WarehouseError(message) from None
+        except duckdb.Error as failure:
+            if "set lock" in str(failure).lower():
+                message = (
+                    f"Nothing was done: another process holds {self.path}. The warehouse is the pipeline's own; "
+                    "analysts open published/<institution>/latest/tolok.duckdb. Close the other program, then run again."
+                )
+                raise WarehouseError(message) from None
+            if any(said in str(failure) for said in DAMAGED):
+                message = (
+                    f"Nothing was done: {self.path} is damaged ({str(failure).splitlines()[0]}). The published files stand. "
+                    "Move the file and its .wal away, do not delete them, and put the newest copy of your backup in their place."
+                )
+                raise WarehouseError(message) from failure
+            raise
         try:
             for setting in ("TimeZone='UTC'", "autoinstall_known_extensions=false", "autoload_known_extensions=false"):
                 connection.execute(f"SET {setting}")
             # A table that is not there is not there: no variable of ours stands in for it.
             for setting in ("enable_progress_bar=false", "python_enable_replacements=false"):
                 connection.execute(f"SET {setting}")
-            if self.path.stat().st_size < SMALL_BYTES:
+            if self.path.exists() and self.path.stat().st_size < SMALL_BYTES:
                 connection.execute("SET threads=1")
-            if not read_only:
-                self._prepare(connection)
-            yield connection
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        return connection
 
-    def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
-        version = self._version(connection)
-        if version == FORMAT_VERSION:
-            return
+    def _keep_copy(self, version: int) -> None:
+        """Copy the file beside it before its layout changes. Made anew each time: what stands there may be of a failed attempt.
+
+        Raises:
+            WarehouseError: there is no room for the copy; the warehouse is as it was.
+        """
+        copy = self.path.with_name(f"{self.path.stem}.v{version}{self.path.suffix}")
+        needed, free = self.path.stat().st_size, shutil.disk_usage(self.path.parent).free + (copy.stat().st_size if copy.exists() else 0)
+        if free < needed + SPARE_BYTES:
+            message = (
+                f"Nothing was done: {self.path} must be brought from layout {version} to {FORMAT_VERSION}, and there is no room for the copy "
+                f"that is kept of it: {_mb(needed + SPARE_BYTES)} MB are needed, {_mb(free)} MB are free. Make room, then run again."
+            )
+            raise WarehouseError(message)
+        copy.unlink(missing_ok=True)
+        part = copy.with_name(f"{copy.name}.part")
+        shutil.copyfile(self.path, part)
+        for path in (part, part.parent):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        part.replace(copy)
+
+    @staticmethod
+    def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
+        """Lay out an empty warehouse. The version is written last: should the process die, all of it is done again."""
         for schema in SCHEMAS:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         for table in (CHANGE, CONSUMED, FORMAT):
             ensure(connection, table)
         connection.execute("CREATE SEQUENCE IF NOT EXISTS meta.change_ids")
-        if version is None:
-            connection.execute("INSERT INTO meta.format VALUES (?)", [FORMAT_VERSION])
-        elif version > FORMAT_VERSION:
+        connection.execute("INSERT INTO meta.format SELECT ? WHERE NOT EXISTS (FROM meta.format)", [FORMAT_VERSION])
+
+    def _known_version(self, connection: duckdb.DuckDBPyConnection) -> int | None:
+        version = self._version(connection)
+        if version is not None and version > FORMAT_VERSION:
             message = (
                 f"Nothing was done: {self.path} was written by a newer Tolok (layout {version}; this one knows {FORMAT_VERSION}). "
                 "Update Tolok, or point TOLOK_HOME to another folder."
             )
             raise WarehouseError(message)
+        return version
 
     @staticmethod
     def _version(connection: duckdb.DuckDBPyConnection) -> int | None:
@@ -129,6 +230,49 @@ class Warehouse:
         except duckdb.CatalogException:
             return None
         return found[0] if found else None
+
+
+@contextmanager
+def in_words(home: Path) -> Iterator[None]:
+    """Turns a full disk, a read-only one, or a folder of another user into a sentence with the place and what to do.
+
+    Raises:
+        HomeUnusableError: one of these; whatever else goes wrong passes as it is.
+    """
+    try:
+        yield
+    except WarehouseError:
+        raise
+    except (OSError, duckdb.Error, sqlite3.Error, ExceptionGroup) as failure:
+        sentence = unusable(failure, home)
+        if sentence is None:
+            raise
+        raise HomeUnusableError(sentence) from failure
+
+
+def unusable(failure: BaseException, home: Path) -> str | None:
+    """Why the home takes nothing more and what to do, when that is what went wrong."""
+    for one in _all_of(failure):
+        for code, sentence in REASONS.items():
+            if (isinstance(one, OSError) and one.errno == code) or any(
+                said in str(one) for said in (os.strerror(code), *SAID.get(code, ()))
+            ):
+                return sentence.format(home=home, uid=os.getuid())
+    return None
+
+
+def _all_of(failure: BaseException) -> Iterator[BaseException]:
+    """The failure, what it holds and what caused it; an error of the network is none of the disk's."""
+    if type(failure).__module__.partition(".")[0] in {"requests", "urllib3"}:
+        return
+    yield failure
+    for inner in (*(failure.exceptions if isinstance(failure, BaseExceptionGroup) else ()), failure.__cause__):
+        if inner is not None:
+            yield from _all_of(inner)
+
+
+def _mb(size: int) -> str:
+    return f"{size / 2**20:,.0f}"
 
 
 @contextmanager
@@ -293,6 +437,6 @@ def rows(
 
 
 __all__ = [
-    "EARLIEST", "Column", "Table", "Warehouse", "WarehouseError", "Written", "comment", "consume", "count", "due", "ensure", "key", "mark",
-    "read", "replace", "rows", "transaction",
+    "EARLIEST", "Column", "HomeUnusableError", "Table", "Warehouse", "WarehouseError", "Written", "comment", "consume", "count", "due",
+    "ensure", "in_words", "key", "mark", "read", "replace", "rows", "transaction", "unusable",
 ]  # fmt: skip

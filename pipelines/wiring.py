@@ -139,7 +139,7 @@ def raw_asset() -> dg.AssetsDefinition:
             night.begin_run(connection, context.run.run_id, house.clock.now(), "backfill" if span else context.run.job_name)
         arrival = night.fetch_and_land(house, institutions, context.run.run_id, only(selected), context.log.info, span)
         with house.warehouse.open() as connection:
-            night.end_run(connection, context.run.run_id, house.clock.now(), arrival)
+            night.note_arrival(connection, context.run.run_id, house.clock.now(), arrival)
             counts = {key: count(connection, table) for key, (_, _, table) in names.items() if key in context.selected_asset_keys}
         landed = {table.table: table for table in arrival.landed}
         for key in sorted(context.selected_asset_keys):
@@ -412,13 +412,14 @@ def closing_asset() -> dg.AssetsDefinition:
             ensure(connection, COVERAGE)
             gaps = night.open_gaps(connection, institutions)
             refused = night.refused(connection, audited().values(), institutions)
-            night.end_run(connection, context.run.run_id, house.clock.now())
         told = [
             f"{institution}: {platform}/{account} {stream} is {status}: {reason}"
             for institution, platform, account, stream, status, reason in gaps
         ]
         told += [f"{institution} was not published: {', '.join(tables)} is not approved" for institution, tables in refused.items()]
         told += [str(fault) for fault in faults]
+        with house.warehouse.open() as connection:
+            night.end_run(connection, context.run.run_id, house.clock.now(), "not whole" if told else "whole")
         if told:
             raise dg.Failure("The night is not whole:\n" + "\n".join(told), metadata={"open": len(told)}, allow_retries=False)
         return dg.MaterializeResult(metadata={"open gaps": 0})

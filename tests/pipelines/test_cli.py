@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli import BUSY, UNUSABLE, WRONG, app
 from pipelines.house import House
+from tests.support.whole import working_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +65,7 @@ def test_run_names_an_unknown_platform(tmp_path: Path) -> None:
 
 def test_a_second_run_in_the_same_home_says_who_is_there_and_stops_with_its_own_code(tmp_path: Path) -> None:
     typed("init", "lazis", "--home", str(tmp_path))
-    with House(tmp_path, environ={}).lock():
+    with working_in(tmp_path):
         code, said = typed("run", "--home", str(tmp_path), environ={"TOLOK_HMAC_KEY": "k" * 32})
     assert code == BUSY
     assert "another run works in" in said
