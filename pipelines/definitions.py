@@ -5,11 +5,13 @@ Not here: assets (wiring.py), times (schedules.py).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
 
 from connectors.clock import SystemClock
+from pipelines import logs
 from pipelines.house import House
 from pipelines.schedules import hourly_job, night_job, schedules
 from pipelines.wiring import all_assets, promise_checks
@@ -28,10 +30,24 @@ def build_definitions(house: House | None = None) -> dg.Definitions:
         jobs=[night_job(), hourly_job()],
         # The demo's platforms live in the past: nothing of it is due tonight.
         schedules=schedules((institution.zone for institution in institutions.values()), is_running=isinstance(home.clock, SystemClock)),
-        resources={"house": dg.ResourceDefinition.hardcoded_resource(home)},
+        resources={"house": attended(home)},
         # In one process: a step costs 0.1 s there and 4 s in a process of its own, and what waits on the network overlaps inside its step.
         executor=dg.in_process_executor,
     )
+
+
+def attended(house: House) -> dg.ResourceDefinition:
+    """The house for one run, with the home's log open from its begin to its end, whoever started it."""
+
+    @dg.resource(description="The home and what is in it, for one run.")
+    def home(context: dg.InitResourceContext) -> Iterator[House]:
+        if context.run is None or context.instance is None:
+            yield house
+            return
+        with logs.of_run(house, context.instance, context.run):
+            yield house
+
+    return home
 
 
 def _with_freshness(spec: dg.AssetSpec) -> dg.AssetSpec:
