@@ -161,6 +161,10 @@ class Door:
         answer: Answer = retrying(self._once, request)
         return answer
 
+    def get_once(self, request: Request) -> Answer:
+        """As `get`, in one attempt: for a question whose answer tells how things stand."""
+        return self._once(request)
+
     def close(self) -> None:
         self._session.close()
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -22,12 +23,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Sheet
+from rich.text import Text
 
 from connectors.registry import platforms
 from pipelines.backfill import span_of
 from pipelines.exits import CODES, Exit, code_of, help_text
 from pipelines.house import House
-from pipelines.settings import ID_PATTERN, Institution, SettingsError, json_schema, load_institution
+from pipelines.settings import ID_PATTERN, Institution, json_schema, load_institution
 from pipelines.signals import watching
 from pipelines.template import institution_template
 
@@ -61,7 +63,8 @@ err = Console(stderr=True, soft_wrap=True)
 
 
 def _house(home: Path | None) -> House:
-    return House(home.resolve()) if home else House.from_environment()
+    found = House.from_environment()
+    return replace(found, home=home.resolve()) if home else found
 
 
 @contextmanager
@@ -220,7 +223,7 @@ def run(  # noqa: PLR0913 one parameter an option
         for remark in span.remarks:
             err.print(remark, markup=False, highlight=False)
         house.pseudonyms()
-        tags = span.tags | ({INSTITUTIONS_TAG: ",".join(sorted(set(institution)))} if institution else {})
+        tags = dict(span.tags) | ({INSTITUTIONS_TAG: ",".join(sorted(set(institution)))} if institution else {})
         with house.lock():
             outcome = _run(house, only, tags, log_format)
     _tell(outcome, as_json=as_json, in_words=log_format is LogFormat.TEXT)
@@ -314,6 +317,44 @@ def publish(home: Home = None, as_json: AsJson = False) -> None:  # noqa: FBT002
     with _in_words(), house.lock():
         outcome = run_job(house, selection=[PUBLISH_KEY])
     _tell(outcome, as_json=as_json)
+
+
+# A colour tells nothing that the word does not.
+SYMBOLS = {"green": ("✓", "green"), "amber": ("!", "yellow"), "red": ("✗", "red")}
+
+
+@app.command(epilog="Exit codes: 0 nothing is red; 1 something is.")
+def doctor(
+    home: Home = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no platform")] = False,  # noqa: FBT002 a switch
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Look at all that a night needs, and say what mends each fault. Changes nothing, and may be asked while a night runs."""
+    from pipelines import doctor as room  # noqa: PLC0415 nothing else needs what it imports
+
+    with _in_words():
+        found = room.examine(_house(home), is_offline=offline)
+    counts = {state.value: sum(finding.state is state for finding in found) for state in room.State}
+    if as_json:
+        out.print_json(json.dumps({**counts, "findings": [finding._asdict() for finding in found]}))
+    else:
+        lines = Sheet.grid(padding=(0, 2, 0, 0))
+        for overflow in ("ignore", "ignore", "fold"):
+            lines.add_column(no_wrap=overflow == "ignore", overflow=overflow)
+        for finding in found:
+            symbol, colour = SYMBOLS[finding.state.value]
+            texts = [(finding.found, "")] + ([(f"→ {finding.fix}", "bold")] if finding.fix else [])
+            for at, (text, style) in enumerate(texts):
+                head = (f"{symbol} {finding.state.value}", finding.check) if at == 0 else ("", "")
+                if out.is_terminal:
+                    lines.add_row(Text(head[0], colour), head[1], Text(text, style))
+                else:
+                    out.print(f"{head[0]:<8} {head[1]:<14} {text}", markup=False, highlight=False)
+        if out.is_terminal:
+            out.print(lines, soft_wrap=False)
+        out.print(", ".join(f"{number} {name}" for name, number in counts.items()), highlight=False)
+    if counts["red"]:
+        raise typer.Exit(NOT_WHOLE)
 
 
 @app.command()

@@ -5,7 +5,6 @@ Not here: assets (wiring.py), times (schedules.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
@@ -37,15 +36,13 @@ def build_definitions(house: House | None = None) -> dg.Definitions:
 
 
 def attended(house: House) -> dg.ResourceDefinition:
-    """The house for one run, with the home's log open from its begin to its end, whoever started it."""
+    """The house for one run, with the home's log following it, whoever started it."""
 
     @dg.resource(description="The home and what is in it, for one run.")
-    def home(context: dg.InitResourceContext) -> Iterator[House]:
-        if context.run is None or context.instance is None:
-            yield house
-            return
-        with logs.of_run(house, context.instance, context.run):
-            yield house
+    def home(context: dg.InitResourceContext) -> House:
+        if context.run is not None and context.instance is not None:
+            logs.follow(house, context.instance, context.run)
+        return house
 
     return home
 

@@ -10,10 +10,10 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import dagster as dg
 
@@ -147,30 +147,39 @@ def to_stderr() -> logging.Handler:
     return handler
 
 
-@contextmanager
-def of_run(house: House, instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[None]:
-    """Write a run's events into the home's log from its begin to its end. The run is told by Dagster's own events, heard as they are stored."""
+def follow(house: House, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Write a run's events into the home's log until it ends. The run is told by Dagster's own events, heard as they are stored.
+
+    Dagster takes a run's resources down before it says how the run ended, so the log closes itself with that event.
+    """
     institutions, _ = house.institutions()
     discretion.install({account.id for institution in institutions.values() for account in institution.accounts})
-    mark = _Run(run.run_id)
-    LOGGER.addFilter(mark)
-    told = {name.removeprefix("tolok/"): value for name, value in run.tags.items() if name.startswith("tolok/")}
-    try:
-        with listening(DayFiles(house.home / "logs")):
-            tell("begin", job=run.job_name, asked=told or None)
-            instance.add_event_listener(run.run_id, _Teller())
-            yield
-    finally:
-        LOGGER.removeFilter(mark)
+    _Teller.begin(house, run)
+    instance.add_event_listener(run.run_id, _Teller.now)
 
 
 class _Teller:
-    """Hears Dagster's events of one run and tells those that an operator asks about."""
+    """Hears Dagster's events of one run and tells those that an operator asks about. There is one run at a time in a process."""
+
+    now: ClassVar[Callable[[dg.EventLogEntry], None]]
+    _open: ClassVar[ExitStack] = ExitStack()
 
     def __init__(self) -> None:
         self._begun = time.monotonic()
         self._tables: list[dict[str, object]] = []
         self._failed: list[str] = []
+
+    @classmethod
+    def begin(cls, house: House, run: dg.DagsterRun) -> None:
+        # A run before it may never have said that it ended.
+        cls._open.close()
+        mark = _Run(run.run_id)
+        LOGGER.addFilter(mark)
+        cls._open.callback(LOGGER.removeFilter, mark)
+        cls._open.enter_context(listening(DayFiles(house.home / "logs")))
+        told = {name.removeprefix("tolok/"): value for name, value in run.tags.items() if name.startswith("tolok/")}
+        tell("begin", job=run.job_name, asked=told or None)
+        cls.now = cls()
 
     def __call__(self, entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
@@ -198,6 +207,7 @@ class _Teller:
         elif kind in ENDS:
             code = code_of_steps(self._failed) if self._failed or kind is dg.DagsterEventType.RUN_SUCCESS else 1
             tell("end", outcome=ENDS[kind], exit_code=int(code), seconds=round(time.monotonic() - self._begun, 3))
+            self._open.close()
 
 
 def told_by(failure: object) -> tuple[list[str], str]:
