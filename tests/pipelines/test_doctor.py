@@ -29,15 +29,21 @@ from pipelines.cli import app
 from pipelines.doctor import Finding, State, examine
 from pipelines.house import House
 from sandbox.server import Running
-from tests.support.nights import HMAC_KEY, TOKENS, make_home
+from tests.support.nights import HMAC_KEY, TOKENS, copy_home, make_home
 
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print('held', flush=True); sys.stdin.read()"
 
 
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """What each test's home is a copy of: to write the settings anew takes a second."""
+    return make_home(tmp_path_factory.mktemp("pattern") / "home", "http://127.0.0.1:9")
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def house(pattern: House, tmp_path: Path) -> House:
     """A home with an institution and its secrets, whose platforms nobody asks."""
-    return replace(make_home(tmp_path / "home", "http://127.0.0.1:9"), clock=SystemClock())
+    return replace(copy_home(pattern, tmp_path / "home"), clock=SystemClock())
 
 
 def told(house: House, check: str, *, is_offline: bool = True) -> list[Finding]:
