@@ -14,6 +14,7 @@ from connectors.registry import platforms
 from connectors.streams import Snapshot, Stream
 from pipelines.settings import Institution, SettingsError
 
+# A run with these tags is a backfill of the days between them, both included, in each institution's zone.
 FROM_TAG = "tolok/from"
 TO_TAG = "tolok/to"
 
@@ -58,7 +59,7 @@ def span_of(begin: str | None, end: str | None, now: datetime, institutions: Ite
         raise SettingsError(message)
     remarks = [f"{name} cannot be asked for days before {day}; it is asked from then on." for name, day in too_late.items()]
     remarks.append("Followers and counters of the past cannot be asked for: those of today are fetched, as in every night.")
-    return Span({FROM_TAG: first.isoformat(), TO_TAG: last.isoformat()}, tuple(remarks))
+    return Span({FROM_TAG: first.isoformat()} | ({TO_TAG: last.isoformat()} if end else {}), tuple(remarks))
 
 
 def _day(name: str, text: str) -> date:

@@ -17,6 +17,7 @@ from assets.transform import Transform
 from checks import gate
 from connectors.registry import platforms
 from pipelines import engine, night
+from pipelines.backfill import FROM_TAG, TO_TAG
 from pipelines.discretion import discreet
 from pipelines.house import House
 from pipelines.night import RUN, all_transforms, only
@@ -28,9 +29,6 @@ from pipelines.warehouse import count, ensure
 # A run can be confined to some institutions: "tolok/institutions" names them, "tolok/zone" takes those of one time zone.
 INSTITUTIONS_TAG = "tolok/institutions"
 ZONE_TAG = "tolok/zone"
-# A run with these is a backfill of the days between them, both included, in each institution's zone.
-FROM_TAG = "tolok/from"
-TO_TAG = "tolok/to"
 # One writer: the warehouse is one file.
 POOL = "warehouse"
 GROUPS = {
