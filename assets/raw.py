@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from connectors.clock import Clock
     from connectors.privacy import Pseudonyms
 
+LOGGER = logging.getLogger("tolok")
 SNAPSHOT_SHIFT = timedelta(hours=12)
 # Enough to keep both of today's platforms busy at once; each host has its own, lower, limit.
 THREADS = 16
@@ -421,13 +424,21 @@ def fetch_all(  # noqa: PLR0913
         futures = {
             pool.submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, hosts, budget): job for number, job in enumerate(jobs)
         }
-        for future in as_completed(futures):
-            job = futures[future]
-            if (bug := future.exception()) is not None:
-                if not isinstance(bug, Exception):
-                    raise bug
-                bugs.append(bug)
-            progress(f"{job.account.label} {job.stream.name}")
+        LOGGER.info("fetch", extra={"facts": {"streams": len(futures)}})
+        try:
+            for future in as_completed(futures):
+                job = futures[future]
+                if (bug := future.exception()) is not None:
+                    if not isinstance(bug, Exception):
+                        raise bug  # noqa: TRY301 whatever ends the loop ends the others
+                    bugs.append(bug)
+                progress(f"{job.account.label} {job.stream.name}")
+        except BaseException:
+            # Told to stop: no list is begun, those under way end at their next page, and what came is landed.
+            budget.stop()
+            clock.wake()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     if bugs:
         message = "Some streams could not be fetched because of a fault in Tolok; the others were."
         raise ExceptionGroup(message, bugs)
@@ -437,11 +448,13 @@ def _fetch_job(  # noqa: PLR0913
     job: Job, folder: Path, number: int, run_id: str, pseudonyms: Pseudonyms, clock: Clock, hosts: Hosts, budget: WaitingBudget
 ) -> None:
     door = Door(job.account, job.connector.limits, hosts, clock, budget, spend=job.budget.request)
+    begun, done = monotonic(), list[Fetched]()
     try:
         for at, due in enumerate(job.due):
             stem = folder / f"{job.connector.platform}__{job.stream.name}__{number:04}_{at:02}"
             before = door.requests_sent
             fetched = _fetch_due(job, due, stem, door, pseudonyms, clock)
+            done.append(fetched)
             requests = door.requests_sent - before
             for part, piece, is_last in parts(fetched, due):
                 here = stem.with_name(f"{stem.name}{part}")
@@ -455,6 +468,24 @@ def _fetch_job(  # noqa: PLR0913
                 return
     finally:
         door.close()
+        _tell(job, done, door.requests_sent, monotonic() - begun)
+
+
+def _tell(job: Job, done: Sequence[Fetched], requests: int, seconds: float) -> None:
+    """Tell whoever listens (pipelines/logs.py) how one stream of one account ended."""
+    facts: dict[str, object] = {
+        "institution": job.account.institution_id,
+        "platform": job.connector.platform,
+        "account": job.account.account_id,
+        "stream": job.stream.name,
+        "records": sum(one.records for one in done),
+        "rejected": sum(one.rejected for one in done),
+        "pages": sum(one.pages for one in done),
+        "requests": requests,
+        "seconds": round(seconds, 3),
+    }
+    gaps = [{"gap": one.ledger_status, "reason": one.reason} for one in done if not one.is_complete]
+    LOGGER.log(logging.WARNING if gaps else logging.INFO, "stream", extra={"facts": facts | (gaps[0] if gaps else {})})
 
 
 def _fetch_due(  # noqa: PLR0913

@@ -6,7 +6,6 @@ Not here: schedules (pipelines/schedules.py) and calendars.
 from __future__ import annotations
 
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -19,18 +18,28 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Let `seconds` pass, fewer when it is woken."""
+        ...
+
+    def wake(self) -> None:
+        """End every sleep at once, also those to come: the run was told to stop."""
         ...
 
 
 class SystemClock:
     """The machine's clock."""
 
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        self._woken.wait(seconds)
+
+    def wake(self) -> None:
+        self._woken.set()
 
 
 class InjectedClock:
@@ -51,3 +60,6 @@ class InjectedClock:
     def sleep(self, seconds: float) -> None:
         with self._lock:
             self._now += timedelta(seconds=seconds)
+
+    def wake(self) -> None:
+        """Nobody sleeps by this clock."""

@@ -52,14 +52,24 @@ class WaitingBudget:
 
     def __init__(self, seconds: float) -> None:
         self._left_s = seconds
+        self._is_stopped = False
         self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """Nothing more is to be asked or waited for: somebody stopped the run."""
+        self._is_stopped = True
 
     def take(self, seconds: float, what: str) -> None:
         """Reserve the seconds.
 
         Raises:
-            BudgetSpent: not that much is left.
+            BudgetSpent: not that much is left, or the run was stopped.
         """
+        if self._is_stopped:
+            message = (
+                f"{what}: the run was stopped before this list was read to its end. What came is kept; the next run goes on from there."
+            )
+            raise BudgetSpent(message)
         with self._lock:
             if seconds > self._left_s:
                 message = (
@@ -144,6 +154,10 @@ class Door:
         answer: Answer = retrying(self._once, request)
         return answer
 
+    def get_once(self, request: Request) -> Answer:
+        """As `get`, in one attempt: for a question whose answer tells how things stand."""
+        return self._once(request)
+
     def close(self) -> None:
         self._wire.close()
 
@@ -157,6 +171,7 @@ class Door:
         self._clock.sleep(seconds)
 
     def _once(self, request: Request) -> Answer:
+        self._budget.take(0, self._account.label)
         host = self._host(request)
         reply = self._sent(request, host, token := self._token())
         if reply.status == REFUSED and self._account.tokens is not None:

@@ -5,6 +5,14 @@ Not here: where secrets come from (pipelines/settings.py).
 
 from __future__ import annotations
 
+# Every secret that this process has held, so that a log's filter knows what to look for: also tokens that were renewed meanwhile.
+_known: set[str] = set()
+
+
+def known_secrets() -> frozenset[str]:
+    """The values of all secrets that this process has held; for filters of logs alone."""
+    return frozenset(_known)
+
 
 class Secret:
     """A token or a key. `reveal()` is called where it goes onto the wire or into the HMAC, and nowhere else."""
@@ -13,6 +21,8 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._value = value
+        if value:
+            _known.add(value)
 
     def reveal(self) -> str:
         return self._value

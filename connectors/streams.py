@@ -228,6 +228,7 @@ class Connector:
 
     `post_url` is how a post is linked: `{base_url}`, `{handle}` and `{post_id}` are filled in.
     `allowance` is what one institution may use in a day; its own file can say otherwise.
+    `probe` is the stream whose one request tells cheapest whether the platform answers and the token may read.
     """
 
     platform: str
@@ -242,6 +243,7 @@ class Connector:
     post_url: str
     day_basis: Literal["institution", "utc", "pacific", "property"] = "institution"
     allowance: Allowance = field(default_factory=Allowance)
+    probe: str = "accounts"
 
     def stream(self, name: str) -> Stream:
         return next(stream for stream in self.streams if stream.name == name)

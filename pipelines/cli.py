@@ -1,14 +1,12 @@
 """The command line: what a person types, what they see, and how a script learns how it went.
 
-Not here: what is done (runner.py, night.py, demo.py).
-
-Exit codes: 0 all well; 1 the night is not whole (gaps or a refused institution; everything else was published); 2 the command or a
-setting is wrong, nothing was done; 3 another run works in the same home; 4 the warehouse cannot be used.
+Not here: what is done (runner.py, night.py, demo.py, doctor.py), and which exit code a failure has (exits.py).
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import subprocess
@@ -16,6 +14,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,49 +23,67 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Sheet
+from rich.text import Text
 
-from connectors.privacy import NoKeyError
 from connectors.registry import platforms
-from pipelines.house import HomeBusyError, House
-from pipelines.settings import ID_PATTERN, SettingsError, json_schema, load_institution
+from pipelines.backfill import span_of
+from pipelines.exits import CODES, Exit, code_of, help_text
+from pipelines.house import House
+from pipelines.settings import ID_PATTERN, Institution, json_schema, load_institution
+from pipelines.signals import watching
 from pipelines.template import institution_template
-from pipelines.warehouse import WarehouseError
 
 # A traceback for people who do not program would show local variables, tokens among them: none is drawn.
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="Tolok: does the institution's social media reach its goals?",
+    epilog=help_text(),
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-NOT_WHOLE, WRONG, BUSY, UNUSABLE = 1, 2, 3, 4
+NOT_WHOLE, WRONG, BUSY, UNUSABLE = Exit.NOT_WHOLE, Exit.WRONG, Exit.BUSY, Exit.UNUSABLE
 DEMO_HOME = Path("var/demo")
 UI_PORT = 3000
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of the home; TOLOK_HOME or var/ without it")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer for a machine")]
+# As in wiring.py, which takes two seconds to import.
+INSTITUTIONS_TAG = "tolok/institutions"
+
+
+class LogFormat(StrEnum):
+    """What a run writes to standard error."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
 
 def _house(home: Path | None) -> House:
-    return House(home.resolve()) if home else House.from_environment()
+    found = House.from_environment()
+    return replace(found, home=home.resolve()) if home else found
 
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """Turn what a user can mend into a sentence and an exit code."""
-    codes = {SettingsError: WRONG, NoKeyError: WRONG, HomeBusyError: BUSY, WarehouseError: UNUSABLE}
-    try:
-        yield
-    except tuple(codes) as failure:
-        err.print(str(failure), markup=False, highlight=False)
-        raise typer.Exit(next(code for kind, code in codes.items() if isinstance(failure, kind))) from None
+    """Turn what a user can mend into a sentence and an exit code, and a signal into its code."""
+    with watching() as signals:
+        try:
+            yield
+        except tuple(CODES) as failure:
+            err.print(str(failure), markup=False, highlight=False)
+            raise typer.Exit(code_of(failure) or NOT_WHOLE) from None
+        except KeyboardInterrupt:
+            err.print("Stopped before the run had begun, or between two steps of it. What came until then is kept.", highlight=False)
+            raise typer.Exit(128 + signals.first if signals.first else Exit.INTERRUPTED) from None
 
 
 @contextmanager
 def _bar(total: int, label: str) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description:<44.44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description:<52.52}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
         progress.add_task(label, total=total)
         yield progress
@@ -179,27 +197,45 @@ def init(
     out.print("  3. run a night: tolok run", highlight=False)
 
 
-@app.command()
-def run(
+@app.command(epilog=help_text())
+def run(  # noqa: PLR0913 one parameter an option
     home: Home = None,
-    only: Annotated[list[str] | None, typer.Option("--only", help="Fetch this platform alone; may be given again")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="PLATFORM", help="Fetch this platform alone; may be repeated")] = None,
+    institution: Annotated[list[str] | None, typer.Option(metavar="NAME", help="For this institution alone; may be repeated")] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="Fetch again from this day on (2026-01-31): a backfill")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Last day of the backfill; today without it")] = None,
+    log_format: Annotated[LogFormat, typer.Option(help="What goes to standard error meanwhile")] = LogFormat.TEXT,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """One night in this process, with progress: fetch, derive, check, publish."""
+    """One night in this process, with progress: fetch, derive, check, publish. Ctrl-C ends it in order."""
     unknown = sorted(set(only or ()) - set(platforms()))
     if unknown:
-        err.print(f"There is no platform {', '.join(unknown)}; there are: {', '.join(platforms())}. Nothing was done.")
-        raise typer.Exit(WRONG)
+        _refuse(f"There is no platform {', '.join(unknown)}; there are: {', '.join(platforms())}. Nothing was done.")
     house = _house(home)
-    _require_institutions(house)
+    usable = _require_institutions(house)
+    strangers = sorted(set(institution or ()) - set(usable))
+    if strangers:
+        _refuse(f"There is no usable institution {', '.join(strangers)}; there are: {', '.join(usable)}. Nothing was done.")
     with _in_words():
+        span = span_of(begin, end, house.clock.now(), [usable[name] for name in institution or usable], only or ())
+        for remark in span.remarks:
+            err.print(remark, markup=False, highlight=False)
         house.pseudonyms()
-        with house.lock(), _bar(1, "starting") as bar:
-            outcome = _run(house, only, bar)
-    _tell(outcome, as_json=as_json)
+        tags = dict(span.tags) | ({INSTITUTIONS_TAG: ",".join(sorted(set(institution)))} if institution else {})
+        with house.lock():
+            outcome = _run(house, only, tags, log_format)
+    _tell(outcome, as_json=as_json, in_words=log_format is LogFormat.TEXT)
 
 
-def _run(house: House, only: list[str] | None, bar: Progress) -> object:
+def _refuse(sentence: str) -> None:
+    err.print(sentence, markup=False, highlight=False)
+    raise typer.Exit(WRONG)
+
+
+def _run(house: House, only: list[str] | None, tags: dict[str, str], log_format: LogFormat) -> object:
+    from pipelines import logs  # noqa: PLC0415
     from pipelines.runner import run_job  # noqa: PLC0415
     from pipelines.wiring import all_assets, streams_by_key  # noqa: PLC0415
 
@@ -207,17 +243,45 @@ def _run(house: House, only: list[str] | None, bar: Progress) -> object:
     if only:
         chosen = {key for key, (platform, _) in streams_by_key().items() if platform in only}
         keys = sorted(chosen | {key for asset in all_assets() for key in asset.keys if key not in streams_by_key()})
-    steps = 0
+    if log_format is LogFormat.JSON:
+        with logs.listening(logs.to_stderr()):
+            return run_job(house, selection=keys, tags=tags)
+    with _bar(1, "starting") as bar:
+        shown = Shown(bar)
+        with logs.listening(shown):
+            return run_job(house, selection=keys, tags=tags, progress=shown.step)
 
-    def progress(name: str) -> None:
-        nonlocal steps
-        steps += 1
-        bar.update(bar.task_ids[0], description=name, completed=steps, total=max(steps + 1, len(keys or ()) or 40))
 
-    return run_job(house, selection=keys, progress=progress)
+class Shown(logging.Handler):
+    """What the bar shows of a run: the step of how many, and while lists are fetched, how many of them and how many records."""
+
+    def __init__(self, bar: Progress) -> None:
+        super().__init__()
+        self._bar = bar
+        self._name = "starting"
+        self._streams = 0
+        self._done = 0
+        self._records = 0
+
+    def step(self, name: str, number: int, steps: int) -> None:
+        """A step begins: those before it are done."""
+        self._name = name
+        self._bar.update(self._bar.task_ids[0], description=name, completed=number - 1, total=steps)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        facts = getattr(record, "facts", {})
+        if record.msg == "fetch":
+            self._streams, self._done, self._records = int(facts["streams"]), 0, 0
+        elif record.msg == "stream":
+            self._done += 1
+            self._records += int(facts["records"])
+        else:
+            return
+        told = f"{self._name}: {self._done} of {self._streams} lists, {self._records:,} records"
+        self._bar.update(self._bar.task_ids[0], description=told)
 
 
-def _tell(outcome: object, *, as_json: bool) -> None:
+def _tell(outcome: object, *, as_json: bool, in_words: bool = True) -> None:
     from pipelines.runner import Outcome  # noqa: PLC0415
 
     if not isinstance(outcome, Outcome):
@@ -228,6 +292,7 @@ def _tell(outcome: object, *, as_json: bool) -> None:
         "checks passed": outcome.checks_passed,
         "checks failed": list(outcome.checks_failed),
         "failures": dict(outcome.failures),
+        "exit_code": int(outcome.exit_code),
     }
     if as_json:
         out.print_json(json.dumps(told))
@@ -235,13 +300,13 @@ def _tell(outcome: object, *, as_json: bool) -> None:
         for institution, what in outcome.published.items():
             out.print(f"{institution}: {what}", markup=False, highlight=False)
         out.print(f"checks: {outcome.checks_passed} passed, {len(outcome.checks_failed)} failed", highlight=False)
-        for sentence in (*outcome.checks_failed, *outcome.failures.values()):
+        for sentence in (*outcome.checks_failed, *outcome.failures.values()) if in_words else ():
             err.print(sentence, markup=False, highlight=False)
-    if not outcome.is_success:
-        raise typer.Exit(UNUSABLE if outcome.is_unusable else NOT_WHOLE)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
 
 
-@app.command()
+@app.command(epilog=help_text())
 def publish(home: Home = None, as_json: AsJson = False) -> None:  # noqa: FBT002
     """The last step alone: publish what is approved. What is not approved is refused from here too."""
     from pipelines.runner import run_job  # noqa: PLC0415
@@ -252,6 +317,44 @@ def publish(home: Home = None, as_json: AsJson = False) -> None:  # noqa: FBT002
     with _in_words(), house.lock():
         outcome = run_job(house, selection=[PUBLISH_KEY])
     _tell(outcome, as_json=as_json)
+
+
+# A colour tells nothing that the word does not.
+SYMBOLS = {"green": ("✓", "green"), "amber": ("!", "yellow"), "red": ("✗", "red")}
+
+
+@app.command(epilog="Exit codes: 0 nothing is red; 1 something is.")
+def doctor(
+    home: Home = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no platform")] = False,  # noqa: FBT002 a switch
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Look at all that a night needs, and say what mends each fault. Changes nothing, and may be asked while a night runs."""
+    from pipelines import doctor as room  # noqa: PLC0415 nothing else needs what it imports
+
+    with _in_words():
+        found = room.examine(_house(home), is_offline=offline)
+    counts = {state.value: sum(finding.state is state for finding in found) for state in room.State}
+    if as_json:
+        out.print_json(json.dumps({**counts, "findings": [finding._asdict() for finding in found]}))
+    else:
+        lines = Sheet.grid(padding=(0, 2, 0, 0))
+        for overflow in ("ignore", "ignore", "fold"):
+            lines.add_column(no_wrap=overflow == "ignore", overflow=overflow)
+        for finding in found:
+            symbol, colour = SYMBOLS[finding.state.value]
+            texts = [(finding.found, "")] + ([(f"→ {finding.fix}", "bold")] if finding.fix else [])
+            for at, (text, style) in enumerate(texts):
+                head = (f"{symbol} {finding.state.value}", finding.check) if at == 0 else ("", "")
+                if out.is_terminal:
+                    lines.add_row(Text(head[0], colour), head[1], Text(text, style))
+                else:
+                    out.print(f"{head[0]:<8} {head[1]:<14} {text}", markup=False, highlight=False)
+        if out.is_terminal:
+            out.print(lines, soft_wrap=False)
+        out.print(", ".join(f"{number} {name}" for name, number in counts.items()), highlight=False)
+    if counts["red"]:
+        raise typer.Exit(NOT_WHOLE)
 
 
 @app.command()
@@ -293,15 +396,12 @@ def _has_demo_alone() -> bool:
     return (DEMO_HOME / "institutions").exists() and not any((Path("var") / "institutions").glob("*.toml"))
 
 
-def _require_institutions(house: House) -> None:
+def _require_institutions(house: House) -> dict[str, Institution]:
     with _in_words():
         house.require()
     usable, faults = house.institutions()
     for fault in faults:
         err.print(str(fault), markup=False, highlight=False)
     if not usable:
-        err.print(
-            f"There is no institution to work for under {house.institutions_path}. `tolok init NAME` writes a file to begin with.",
-            highlight=False,
-        )
-        raise typer.Exit(WRONG)
+        _refuse(f"There is no institution to work for under {house.institutions_path}. `tolok init NAME` writes a file to begin with.")
+    return usable

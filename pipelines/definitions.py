@@ -12,6 +12,7 @@ from datetime import timedelta
 import dagster as dg
 
 from connectors.clock import SystemClock
+from pipelines import logs
 from pipelines.house import HomeBusyError, House
 from pipelines.night import end_run
 from pipelines.schedules import hourly_job, night_job, schedules
@@ -39,7 +40,7 @@ def build_definitions(house: House | None = None) -> dg.Definitions:
 
 
 def occupied(house: House) -> dg.ResourceDefinition:
-    """The house for one run alone: whoever starts it, from the page, by a schedule or at the command line, holds the home's lock until its end."""
+    """The house for one run alone, with the home's log following it: whoever starts it, from anywhere, holds the home's lock until its end."""
 
     @dg.resource(description="The home and what is in it, for one run at a time.")
     def home(context: dg.InitResourceContext) -> Iterator[House]:
@@ -49,6 +50,8 @@ def occupied(house: House) -> dg.ResourceDefinition:
         except (HomeBusyError, WarehouseError) as refusal:
             raise dg.Failure(str(refusal), allow_retries=False) from None
         with stack:
+            if context.run is not None and context.instance is not None:
+                logs.follow(house, context.instance, context.run)
             yield house
             # What would hinder this has failed a step of the run already.
             with suppress(WarehouseError), house.warehouse.open() as connection:

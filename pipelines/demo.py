@@ -120,7 +120,7 @@ def play(home: Path, progress: Progress = lambda *_: None, count: int | None = N
         for step, instant in enumerate(left):
             _turn(house, running, instant)
             if instant in planned[-REAL_NIGHTS:]:
-                outcomes.append(run_job(house, progress=lambda name, step=step: progress(name, step, len(left))))  # type: ignore[misc]
+                outcomes.append(run_job(house, progress=lambda name, *_, step=step: progress(name, step, len(left))))
             else:
                 night.fetch_and_land(house, house.institutions()[0], f"night-{instant:%Y%m%dT%H%M}")
             progress(f"{instant:%d %b %Y}", step + 1, len(left))

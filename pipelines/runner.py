@@ -6,6 +6,7 @@ Not here: what the jobs hold (wiring.py) and what is printed (cli.py).
 from __future__ import annotations
 
 import logging
+import signal
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,9 +17,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipelines import discretion
 from pipelines.definitions import build_definitions
-from pipelines.night import ClockError
-from pipelines.warehouse import HomeUnusableError, WarehouseError, unusable
+from pipelines.exits import Exit, code_of_steps
+from pipelines.logs import told_by
+from pipelines.signals import Signals, watching
+from pipelines.warehouse import HomeUnusableError, unusable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,15 +51,11 @@ run_retries:
 
 # What SQLite says of a file that is none of its own, or no more.
 DAMAGED = ("file is not a database", "database disk image is malformed", "unsupported file format", "no such table", "no such column")
-UNUSABLE = frozenset(kind.__name__ for kind in (WarehouseError, HomeUnusableError, ClockError))
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: the failed steps with their sentences, and each check's verdict.
-
-    `is_unusable`: a step failed because the home or the warehouse cannot be used, which is not the night's fault.
-    """
+    """How a run ended: the failed steps with their sentences, each check's verdict, and the exit code that says it all."""
 
     run_id: str
     is_success: bool
@@ -63,7 +63,7 @@ class Outcome:
     checks_passed: int
     checks_failed: Sequence[str]
     published: Mapping[str, str]
-    is_unusable: bool = False
+    exit_code: Exit
 
 
 @contextmanager
@@ -88,9 +88,12 @@ def run_job(
     *,
     selection: Sequence[dg.AssetKey] | None = None,
     tags: Mapping[str, str] | None = None,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Outcome:
-    """Run a job to its end in this process, recorded in the home's Dagster instance. `progress` hears each step as it begins.
+    """Run a job to its end in this process, recorded in the home's Dagster instance.
+
+    `progress` hears each step as it begins, with its number and how many there are. Ctrl-C and SIGTERM end the step that runs and start no
+    other; what was committed stays.
 
     Raises:
         HomeUnusableError: the disk takes nothing more, or Dagster's own history is damaged.
@@ -118,60 +121,67 @@ def _history_in_words(house: House) -> Iterator[None]:
 
 
 def _run_job(
-    house: House, job_name: str, selection: Sequence[dg.AssetKey] | None, tags: Mapping[str, str] | None, progress: Callable[[str], None]
+    house: House,
+    job_name: str,
+    selection: Sequence[dg.AssetKey] | None,
+    tags: Mapping[str, str] | None,
+    progress: Callable[[str, int, int], None],
 ) -> Outcome:
     job = build_definitions(house).resolve_job_def(job_name)
+    if selection:
+        job = job.get_subset(asset_selection=set(selection))
+    steps = len(job.nodes)
     run_id = str(uuid.uuid4())
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    with instance(house.dagster_path) as recorder:
-
-        def hear(entry: dg.EventLogEntry) -> None:
-            event = entry.dagster_event
-            if event is not None and event.event_type == dg.DagsterEventType.STEP_START and event.step_key:
-                progress(event.step_key.replace("__", "/", 1))
-
-        recorder.add_event_listener(run_id, hear)
+    discretion.install()
+    with watching() as signals, instance(house.dagster_path) as recorder:
+        recorder.add_event_listener(run_id, _Steps(progress, steps, signals))
         result = job.execute_in_process(
             instance=recorder,
             raise_on_error=False,
             run_id=run_id,
-            asset_selection=list(selection) if selection else None,
             tags=dict(tags or {}),
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-    return _outcome(result, run_id)
+        return _outcome(result, run_id, signals.first)
 
 
-def _outcome(result: dg.ExecuteInProcessResult, run_id: str) -> Outcome:
+class _Steps:
+    """Counts the steps as they begin."""
+
+    def __init__(self, progress: Callable[[str, int, int], None], steps: int, signals: Signals) -> None:
+        self._progress = progress
+        self._steps = steps
+        self._signals = signals
+        self._begun = 0
+
+    def __call__(self, entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None or event.event_type is not dg.DagsterEventType.STEP_START or not event.step_key:
+            return
+        self._begun += 1
+        self._progress(event.step_key.replace("__", "/", 1), self._begun, self._steps)
+        if (came := self._signals.first) is not None:
+            # A library can swallow the interruption of a step; the next one is not to run all the same.
+            signal.raise_signal(came)
+
+
+def _outcome(result: dg.ExecuteInProcessResult, run_id: str, stopped_by: signal.Signals | None) -> Outcome:
     failures: dict[str, str] = {}
-    is_unusable = False
     published: dict[str, str] = {}
+    kinds: list[str] = []
     for event in result.all_events:
         if event.event_type == dg.DagsterEventType.STEP_FAILURE and event.step_key:
-            failures[event.step_key] = _sentence(event.step_failure_data)
-            is_unusable |= not UNUSABLE.isdisjoint(_classes(event.step_failure_data))
+            names, failures[event.step_key] = told_by(event.step_failure_data)
+            kinds += names
         if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION and "outcomes" in event.materialization.metadata:
             table = event.materialization.metadata["outcomes"].value
             published |= {str(record.data["institution"]): str(record.data["outcome"]) for record in getattr(table, "records", [])}
     checks = result.get_asset_check_evaluations()
     failed = [f"{check.asset_key.to_user_string()} {check.check_name}" for check in checks if not check.passed]
-    return Outcome(run_id, result.success, failures, len(checks) - len(failed), failed, published, is_unusable)
-
-
-def _classes(failure: object) -> Iterator[str]:
-    """The kinds of error that a failed step tells of, from Dagster's own to the one that it began with."""
-    error = getattr(failure, "error", None)
-    while error is not None:
-        yield str(error.cls_name)
-        error = error.cause
-
-
-def _sentence(failure: object) -> str:
-    """What a failed step says to a person: the description of our own failures, else the error's last line."""
-    described = getattr(getattr(failure, "user_failure_data", None), "description", None)
-    if described:
-        return str(described)
-    error = getattr(failure, "error", None)
-    while error is not None and getattr(error, "cause", None) is not None:
-        error = error.cause
-    return str(getattr(error, "message", "no reason given")).strip()
+    code = Exit.WELL if result.success else max(code_of_steps(kinds), Exit.NOT_WHOLE)
+    if stopped_by is not None:
+        code = Exit(128 + stopped_by)
+        what = "Ctrl-C" if stopped_by is signal.SIGINT else "SIGTERM"
+        failures = {"stopped": f"The run was stopped by {what}. What came until then is kept; the next run goes on from there."}
+    return Outcome(run_id, result.success, failures, len(checks) - len(failed), failed, published, code)

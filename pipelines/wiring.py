@@ -17,6 +17,8 @@ from assets.transform import Transform
 from checks import gate
 from connectors.registry import platforms
 from pipelines import engine, night
+from pipelines.backfill import FROM_TAG, TO_TAG
+from pipelines.discretion import discreet
 from pipelines.house import House
 from pipelines.night import RUN, all_transforms, only
 from pipelines.reference import write_reference
@@ -27,9 +29,6 @@ from pipelines.warehouse import count, ensure
 # A run can be confined to some institutions: "tolok/institutions" names them, "tolok/zone" takes those of one time zone.
 INSTITUTIONS_TAG = "tolok/institutions"
 ZONE_TAG = "tolok/zone"
-# A run with these is a backfill of the days between them, both included, in each institution's zone.
-FROM_TAG = "tolok/from"
-TO_TAG = "tolok/to"
 # One writer: the warehouse is one file.
 POOL = "warehouse"
 GROUPS = {
@@ -131,6 +130,7 @@ def raw_asset() -> dg.AssetsDefinition:
             dg.AssetCheckSpec("arrived", asset=spec.key, description="All accounts' lists were read to their end.") for spec in specs
         ],
     )
+    @discreet
     def raw(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> Iterator[dg.MaterializeResult[None]]:
         institutions = institutions_of(context, house)
         selected = {(platform, stream) for key, (platform, stream, _) in names.items() if key in context.selected_asset_keys}
@@ -188,6 +188,7 @@ def reference_asset() -> dg.AssetsDefinition:
         kinds={"duckdb"},
         description="One row per thing that was chosen or defined: institutions, accounts, goals, indicators, populations, targets, days.",
     )
+    @discreet
     def settings(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
         with house.warehouse.open() as connection:
             for institution in institutions_of(context, house).values():
@@ -225,6 +226,7 @@ def transform_asset(transform: Transform) -> dg.AssetsDefinition:
         },
         code_version=str(transform.version),
     )
+    @discreet
     def derived(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
         with house.warehouse.open() as connection:
             made = engine.run(connection, transform, institutions_of(context, house), context.run.run_id)
@@ -261,6 +263,7 @@ def approval_asset() -> dg.AssetsDefinition:
         kinds={"great_expectations"},
         description="One stamp per table, institution and month whose promises hold. What has no stamp is not published, from whichever door.",
     )
+    @discreet
     def approval(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
         verdicts = _audit(context, house)
         broken = [verdict for verdict in verdicts if not verdict.passed]
@@ -301,6 +304,7 @@ def promise_checks() -> dg.AssetChecksDefinition:
     ]
 
     @dg.multi_asset_check(name="promises", specs=specs, can_subset=True, pool=POOL)
+    @discreet
     def promises(context: dg.AssetCheckExecutionContext, house: dg.ResourceParam[House]) -> Iterator[dg.AssetCheckResult]:
         verdicts = _audit(context, house)
         for check_key in sorted(context.selected_asset_check_keys):
@@ -357,6 +361,7 @@ def publish_asset() -> dg.AssetsDefinition:
         kinds={"duckdb"},
         description="One file per institution with its approved tables, swapped in whole. What was not approved leaves yesterday's file standing.",
     )
+    @discreet
     def tolok_duckdb(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
         with house.warehouse.open() as connection:
             for table in (RUN, gate.CHECK_RESULT):
@@ -405,6 +410,7 @@ def closing_asset() -> dg.AssetsDefinition:
         pool=POOL,
         description="The night's last step: it fails when a gap is open or an institution was refused, so that somebody looks.",
     )
+    @discreet
     def closing(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
         institutions = institutions_of(context, house)
         _, faults = house.institutions()

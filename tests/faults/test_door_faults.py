@@ -100,7 +100,7 @@ def night_of(house: House, sandbox: Running) -> Told:
             "SELECT platform, account_id, stream, status, reason FROM meta.coverage WHERE day = (SELECT max(day) FROM meta.coverage)"
         ).fetchall()
     result = dg.materialize([closing_asset()], resources={"house": house}, raise_on_error=False)
-    outcome = runner._outcome(result, "night")
+    outcome = runner._outcome(result, "night", None)
     return Told(
         {row[:3]: dict(zip(("ledger", "is_complete", "reason"), row[3:6], strict=True)) for row in rows},
         {row[:3]: (row[3], row[4]) for row in days},
