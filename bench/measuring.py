@@ -92,7 +92,9 @@ def end_group(leader: int) -> None:
 
 
 @contextmanager
-def background(command: Sequence[str], environ: Mapping[str, str] | None = None, log: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+def background(
+    command: Sequence[str], environ: Mapping[str, str] | None = None, log: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """A process in a group of its own, its standard output a pipe (or written to `log`); the whole group is ended afterwards."""
     with (log or Path(os.devnull)).open("w", encoding="utf-8") as words:
         process = subprocess.Popen(  # noqa: S603 our own commands
