@@ -46,6 +46,8 @@ ASIDE_COLUMNS = "{requested_at: 'TIMESTAMPTZ', observed_at: 'TIMESTAMPTZ', field
 # Which records were paid for is remembered as long as a platform's day can last anywhere.
 PAID_FOR = timedelta(days=2)
 MAX_RECORD_BYTES = 16 * 2**20
+# 4 packs a night's lines in a fifth of the time of the default 9 and leaves a tenth more (measured; 1: an eighth, a quarter more).
+PACKING = 4
 
 FETCH = Table(
     "meta.fetch",
@@ -917,5 +919,9 @@ def _file(manifest: Path, day: date | None, landing: Path) -> None:
 
 def _pack(path: Path, target: Path) -> None:
     """Compress a file. No time stamp inside, so that the same night gives the same bytes."""
-    with path.open("rb") as source, target.open("wb") as file, gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as packed:
+    with (
+        path.open("rb") as source,
+        target.open("wb") as file,
+        gzip.GzipFile(fileobj=file, mode="wb", compresslevel=PACKING, mtime=0, filename="") as packed,
+    ):
         shutil.copyfileobj(source, packed)
