@@ -35,8 +35,10 @@ HISTORY = {
     "a month before all others": [
         "INSERT INTO staging.account_days BY NAME SELECT * REPLACE (DATE '2025-11-30' AS day) FROM staging.account_days WHERE day = DATE '2026-01-05'",
         "INSERT INTO staging.post_days BY NAME SELECT * REPLACE (day - 60 AS day) FROM staging.post_days",
-        "INSERT INTO goals.goal_fundraising BY NAME SELECT * REPLACE (period_start - 90 AS period_start, period_end - 90 AS period_end) "
-        "FROM goals.goal_fundraising WHERE period_type = 'day'",
+        (
+            "INSERT INTO goals.goal_fundraising BY NAME SELECT * REPLACE (period_start - 90 AS period_start, period_end - 90 AS period_end) "
+            "FROM goals.goal_fundraising WHERE period_type = 'day'"
+        ),
     ],
     "rows that are deleted": [
         "DELETE FROM staging.post_days WHERE hash(post_id) % 3 = 0",
@@ -127,7 +129,7 @@ def truncate(folder: Path) -> None:
 
 
 def older(folder: Path) -> None:
-    kept = sorted((folder / INSTITUTION / "runs").iterdir())[0] / "tolok.duckdb.older"
+    kept = min((folder / INSTITUTION / "runs").iterdir()) / "tolok.duckdb.older"
     shutil.copy2(kept, file_of(folder))
 
 
@@ -139,14 +141,16 @@ def garble(folder: Path) -> None:
     (folder / INSTITUTION / made.NAME).write_text('{"files": {"tolok', encoding="utf-8")
 
 
-@pytest.mark.parametrize("spoil", [wipe, edit, truncate, older, forget, garble], ids=lambda one: one.__name__)
-@pytest.mark.parametrize("is_new", [False, True], ids=["nothing new", "something new"])
+@pytest.mark.parametrize(
+    ("spoil", "is_new"),
+    [(wipe, False), (edit, False), (edit, True), (truncate, True), (older, False), (older, True), (forget, False), (garble, True)],
+)
 def test_a_file_that_is_not_the_last_one_is_built_whole(
-    connection: duckdb.DuckDBPyConnection, tmp_path: Path, spoil: Callable[[Path], None], *, is_new: bool
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, spoil: Callable[[Path], None], is_new: bool
 ) -> None:
     folder = tmp_path / "published"
     publish_approved(connection, folder)
-    run = sorted((folder / INSTITUTION / "runs").iterdir())[0]
+    run = min((folder / INSTITUTION / "runs").iterdir())
     shutil.copy2(file_of(folder), run / "tolok.duckdb.older")
     connection.execute("UPDATE staging.post_days SET reactions = coalesce(reactions, 0) + 1 WHERE day = DATE '2026-01-03'")
     publish_approved(connection, folder)
@@ -210,9 +214,12 @@ def test_what_is_missing_beside_the_file_is_made_again_and_the_file_stays(
 def test_a_file_that_grew_too_far_is_built_whole(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     publish_approved(connection, tmp_path)
     connection.execute("UPDATE staging.post_days SET reactions = coalesce(reactions, 0) + 1")
-    with patch.object(draft, "SPARE_BYTES", 0), patch.object(draft, "SPARE_SHARE", 0.5):
-        with patch.object(draft, "build_whole", wraps=draft.build_whole) as build:
-            assert publish_approved(connection, tmp_path).outcome == "published"
+    with (
+        patch.object(draft, "SPARE_BYTES", 0),
+        patch.object(draft, "SPARE_SHARE", 0.5),
+        patch.object(draft, "build_whole", wraps=draft.build_whole) as build,
+    ):
+        assert publish_approved(connection, tmp_path).outcome == "published"
     assert build.called
 
 
