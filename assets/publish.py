@@ -252,10 +252,15 @@ def publish(  # noqa: PLR0913 from where to where, whose, when, and what goes al
     stamps = {name: current(connection, table, institution_id, seen) for name, table in audited().items()}
     fingerprint = _fingerprint(stamps)
     wanted = (*products(), *_about(), *companions)
-    layout = draft.layout(wanted)
+    layout = f"{draft.layout((*products(), *_about()))}:{draft.layout(companions)}"
     last = made.recall(folder, FILE_NAME)
-    if last and (last.fingerprint, last.layout) == (fingerprint, layout):
-        return _stand(folder, institution_id, wanted, last)
+    # Other companions are no reason to publish; but what is missing beside the file can be made only with those that it holds.
+    if last and last.fingerprint == fingerprint and last.layout.partition(":")[0] == layout.partition(":")[0]:
+        if _stands(folder, last):
+            return Published(institution_id, "unchanged", target)
+        if last.layout == layout:
+            _finish(folder, institution_id, wanted, last)
+            return Published(institution_id, "mended", target, draft.row_counts(last.tables))
     _remember_first_values(connection, institution_id, now)
     content = draft.content(connection, wanted, institution_id, stamps)
     base = last if last and last.layout == layout else None
@@ -274,16 +279,15 @@ def publish(  # noqa: PLR0913 from where to where, whose, when, and what goes al
     return Published(institution_id, "published", target, draft.row_counts(content))
 
 
-def _stand(folder: Path, institution_id: str, wanted: Sequence[Product], last: Made) -> Published:
-    """The database says all this already: see that what lies beside it does, too."""
-    target, status = folder / "latest" / FILE_NAME, _status(folder)
+def _stands(folder: Path, last: Made) -> bool:
+    """All that lies beside the database is there too, and finished; then its status is fresh again."""
+    status = _status(folder)
     is_finished = status.get("fingerprint") == last.fingerprint and not (folder / made.NEXT_NAME).exists()
-    if is_finished and export.is_whole(target.parent, export.expected(last.tables, last.layout), last.files):
-        if status.get("is_stale"):
-            _write_status(folder, _fresh(status, last))
-        return Published(institution_id, "unchanged", target)
-    _finish(folder, institution_id, wanted, last)
-    return Published(institution_id, "mended", target, draft.row_counts(last.tables))
+    if not is_finished or not export.is_whole(folder / "latest", export.expected(last.tables, last.layout), last.files):
+        return False
+    if status.get("is_stale"):
+        _write_status(folder, _fresh(status, last))
+    return True
 
 
 def _finish(folder: Path, institution_id: str, wanted: Sequence[Product], new: Made) -> None:

@@ -248,7 +248,7 @@ FIELD_RULE = {
     "properties": {
         "name": {"type": "string"},
         "type": {"enum": ["string", "number", "integer", "date", "datetime", "boolean", "object", "array"]},
-        "description": {"type": "string", "minLength": 5},
+        "description": {"type": "string", "minLength": 3},
         "constraints": {"type": "object", "properties": {"required": {"type": "boolean"}}},
     },
 }

@@ -88,6 +88,7 @@ def with_the_time_put_back(path: Path) -> None:
     os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [by_us, by_a_connection_of_its_own, by_another_process, by_a_process_that_died, with_the_time_put_back])
 def test_a_change_from_any_other_door_is_seen_by_the_next_step(warehouse: Warehouse, change: Callable[[Path], None]) -> None:
     seen = Seen()
