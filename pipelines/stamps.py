@@ -5,6 +5,7 @@ Not here: who approves (checks/gate.py) and who asks before copying (assets/publ
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -62,16 +63,12 @@ class Seen:
     stamps: dict[tuple[str, str], list[Stamp]] = field(default_factory=dict)
 
 
-def file_state(path: Path) -> FileState | None:
+def file_state(descriptor: int, path: Path) -> FileState | None:
     """What any write through DuckDB changes: the numbers of its checkpoints, size, time, inode. None while writes wait in a log beside it."""
-    if path.with_name(f"{path.name}.wal").exists():
+    told, there = os.fstat(descriptor), path.stat()
+    if path.with_name(f"{path.name}.wal").exists() or told.st_ino != there.st_ino:
         return None
-    told = path.stat()
-    with path.open("rb") as file:
-        numbers = []
-        for place in _HEADERS_AT:
-            file.seek(place)
-            numbers.append(_HEADER.unpack(file.read(_HEADER.size))[1])
+    numbers = [_HEADER.unpack(os.pread(descriptor, _HEADER.size, place))[1] for place in _HEADERS_AT]
     return (*numbers, told.st_size, told.st_mtime_ns, told.st_ino)
 
 
@@ -83,14 +80,22 @@ def session(warehouse: Warehouse, seen: Seen) -> Iterator[duckdb.DuckDBPyConnect
     written since. Both states are taken while this connection holds the file, so that no other process can write in between; a second
     connection of the same process could, and nothing here opens one. A session that ends in an exception vouches for nothing.
     """
-    with warehouse.open() as connection:
-        if seen.state is None or seen.state != file_state(warehouse.path):
-            seen.stamps.clear()
-        seen.state = None
-        yield connection
-        # Closing would do the same, but then another process could come between it and the look at the file.
-        connection.execute("CHECKPOINT")
-        seen.state = file_state(warehouse.path)
+    before, seen.state = seen.state, None
+    if not warehouse.path.exists():
+        with warehouse.open():
+            pass
+    # Opened before DuckDB opens it and closed after: to close a file gives up all locks that this process has on it, DuckDB's too.
+    descriptor = os.open(warehouse.path, os.O_RDONLY)
+    try:
+        with warehouse.open() as connection:
+            if before is None or before != file_state(descriptor, warehouse.path):
+                seen.stamps.clear()
+            yield connection
+            # Closing would do the same, but then another process could come between it and the look at the file.
+            connection.execute("CHECKPOINT")
+            seen.state = file_state(descriptor, warehouse.path)
+    finally:
+        os.close(descriptor)
 
 
 def current(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str, seen: Seen | None = None) -> list[Stamp]:

@@ -111,3 +111,14 @@ def test_without_what_was_seen_a_table_is_read_each_time(warehouse: Warehouse, p
         with warehouse.open() as connection:
             assert stamps.unapproved(connection, [THING], "i") == []
     assert passes() == 2
+
+
+@pytest.mark.slow
+def test_nobody_else_can_write_while_a_step_is_at_work(warehouse: Warehouse) -> None:
+    seen = Seen()
+    for _ in range(2):
+        with session(warehouse, seen) as connection:
+            stamps.unapproved(connection, [THING], "i", seen)
+            script = f"import duckdb; duckdb.connect({str(warehouse.path)!r})"
+            told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+            assert "lock" in told.stderr
