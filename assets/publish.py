@@ -10,33 +10,30 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
-import polars as pl
 
-from assets.dictionary import CHANGELOG, DATA_DICTIONARY, SCHEMA_VERSION, SCHEMA_VERSION_TABLE, changelog_rows, dictionary_rows
+from assets import draft, export, made
+from assets.dictionary import SCHEMA_VERSION
+from assets.draft import Product
 from assets.goals.tables import SCORECARD, goal_tables
 from assets.indicators import family_tables
 from assets.indicators.leaderboard import CONTENT_LEADERBOARD
 from assets.indicators.measures import POST_MEASURES
 from assets.indicators.values import KEY_COLUMNS, VALUE_COLUMNS, VALUE_KEY
+from assets.made import Content, Made
 from assets.reference import ACCOUNT, INDICATOR, LOCAL_DAY, REFERENCE
 from assets.staging.things import ACCOUNT_DAYS, COVERAGE, MENTION_HOURS, POST_DAYS, POSTS
-from pipelines.stamps import Stamp, current, unapproved
+from pipelines.stamps import Seen, Stamp, current, unapproved
 from pipelines.tables import Column, Table, key
-from pipelines.warehouse import comment, ensure, first, transaction
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from pipelines.warehouse import ensure, first, transaction
 
 FILE_NAME = "tolok.duckdb"
-# Duckdb 1.2's format: what older DuckDBs, BI drivers and the browser build can open (measured, design notes of the stack).
-STORAGE_VERSION = "v1.2.0"
 KEPT_RUNS = 14
 EXCERPT_CHARS = 80
 
@@ -49,18 +46,6 @@ FIRST_PUBLISHED = Table(
 FIRST_VALUE = Column(
     "first_published_value", "DOUBLE", "The value when the complete period was published first; NULL = not yet, or no value then"
 )
-
-
-@dataclass(frozen=True)
-class Product:
-    """One published table: what it is called there, the query that fills it, and the warehouse's tables that must be approved for it.
-
-    The query has one parameter, `$institution_id`.
-    """
-
-    table: Table
-    query: str
-    sources: tuple[Table, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +73,8 @@ def _renamed(table: Table, name: str, *more: Column, less: Iterable[str] = ()) -
 
 
 def _copy(table: Table, name: str) -> Product:
-    return Product(
-        _renamed(table, name), f"SELECT {', '.join(table.names)} FROM {table.name} WHERE institution_id = $institution_id", (table,)
-    )
+    query = f"SELECT {', '.join(table.names)} FROM {table.name} WHERE institution_id = $institution_id"
+    return Product(_renamed(table, name), query, (table,), is_copy=True)
 
 
 _POSTS = Table(
@@ -229,12 +213,13 @@ def audited() -> Mapping[str, Table]:
     return {source.name: source for product in products() for source in product.sources}
 
 
-def publish(
+def publish(  # noqa: PLR0913 from where to where, whose, when, and what goes along
     connection: duckdb.DuckDBPyConnection,
     published: Path,
     institution_id: str,
     now: datetime,
     companions: Sequence[Product] = (),
+    seen: Seen | None = None,
 ) -> Published:
     """Publish one institution's tables if every stamp is approved and something is new.
 
@@ -242,106 +227,113 @@ def publish(
         connection: the warehouse, open for writing.
         published: the folder `published/` of the home.
         companions: tables about the run itself (runs, checks); they come along, but alone they are no reason to publish.
+        seen: the stamps that the run has computed, inside a `stamps.session`.
 
     Returns:
-        `published` with the rows per table; `unchanged` when the file already says all this; `refused` with the stamps that are not
-        approved: then the last approved file stands, marked stale in `status.json`.
+        `published` with the rows per table; `mended` when the file said all this already and only what lies beside it was not whole;
+        `unchanged` when nothing had to be written; `refused` with the stamps that are not approved: then the last approved file stands,
+        marked stale in `status.json`.
+
+    Raises:
+        DraftError: a draft does not hold what was written; the published file stays as it was.
     """
     folder = published / institution_id
     target = folder / "latest" / FILE_NAME
+    seen = seen or Seen()
     for table in audited().values():
         ensure(connection, table)
-    missing = unapproved(connection, audited().values(), institution_id)
+    missing = unapproved(connection, audited().values(), institution_id, seen)
     status = _status(folder)
     if missing:
         _write_status(
             folder, status | {"is_stale": True, "stale_since": status.get("stale_since") or now.isoformat(), "refused": _named(missing)}
         )
         return Published(institution_id, "refused", target, refused=missing)
-    fingerprint = _fingerprint(connection, institution_id)
-    if status.get("fingerprint") == fingerprint and target.exists():
-        if status.get("is_stale"):
-            _write_status(folder, _fresh(status, fingerprint))
-        return Published(institution_id, "unchanged", target)
+    stamps = {name: current(connection, table, institution_id, seen) for name, table in audited().items()}
+    fingerprint = _fingerprint(stamps)
+    wanted = (*products(), *_about(), *companions)
+    layout = f"{draft.layout((*products(), *_about()))}:{draft.layout(companions)}"
+    last = made.recall(folder, FILE_NAME)
+    # Other companions are no reason to publish; but what is missing beside the file can be made only with those that it holds.
+    if last and last.fingerprint == fingerprint and last.layout.partition(":")[0] == layout.partition(":")[0]:
+        if _stands(folder, last):
+            return Published(institution_id, "unchanged", target)
+        if last.layout == layout:
+            _finish(folder, institution_id, wanted, last)
+            return Published(institution_id, "mended", target, draft.row_counts(last.tables))
     _remember_first_values(connection, institution_id, now)
-    draft = folder / "latest" / f"{FILE_NAME}.draft"
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    rows = _build(connection, draft, institution_id, (*products(), *_about(), *companions))
-    _verify(draft, rows)
-    extras = _write_scorecard_files(draft, folder / "latest")
+    content = draft.content(connection, wanted, institution_id, stamps)
+    base = last if last and last.layout == layout else None
+    drafted = folder / "latest" / f"{FILE_NAME}.draft"
+    drafted.parent.mkdir(parents=True, exist_ok=True)
     as_of = first(connection, f"SELECT max(day) FROM {COVERAGE.name} WHERE institution_id = ?", [institution_id])
-    # The database first: what lies beside it is made from it.
-    for source, final in ((draft, target), *extras):
-        _sync(source)
-        source.replace(final)
-    _sync(target.parent)
-    _keep_run(folder, target, as_of[0] if as_of and as_of[0] else now.date())
-    _write_sums(target.parent)
-    _write_status(folder, _fresh(status | {"published_at": now.isoformat()}, fingerprint))
-    return Published(institution_id, "published", target, rows)
+    day = as_of[0] if as_of and as_of[0] else now.date()
+    new = Made(layout, fingerprint, now.isoformat(), day.isoformat(), tables=content, files=last.files if last else {})
+    new = _draft(connection, drafted, target, institution_id, wanted, new, base)
+    new = replace(new, files={**new.files, FILE_NAME: made.look_at(drafted, fingerprint)})
+    # Should the process die from here on, one of the two records fits the database that stands, and the next publish goes on from there.
+    made.note(folder / made.NEXT_NAME, new)
+    made.move(drafted, target)
+    made.sync(target.parent)
+    _finish(folder, institution_id, wanted, new)
+    return Published(institution_id, "published", target, draft.row_counts(content))
+
+
+def _stands(folder: Path, last: Made) -> bool:
+    """All that lies beside the database is there too, and finished; then its status is fresh again."""
+    status = _status(folder)
+    is_finished = status.get("fingerprint") == last.fingerprint and not (folder / made.NEXT_NAME).exists()
+    if not is_finished or not export.is_whole(folder / "latest", export.expected(last.tables, last.layout), last.files):
+        return False
+    if status.get("is_stale"):
+        _write_status(folder, _fresh(status, last))
+    return True
+
+
+def _finish(folder: Path, institution_id: str, wanted: Sequence[Product], new: Made) -> None:
+    """All that comes after the database; each step may be done twice."""
+    latest = folder / "latest"
+    _keep_run(folder, latest / FILE_NAME, date.fromisoformat(new.day))
+    tables = [product.table for product in wanted]
+    files = export.write(latest, latest / FILE_NAME, institution_id, tables, export.expected(new.tables, new.layout), new.files)
+    made.note(folder / made.NAME, replace(new, files=files))
+    _write_status(folder, _fresh(_status(folder), new))
+    (folder / made.NEXT_NAME).unlink(missing_ok=True)
+
+
+def _draft(  # noqa: PLR0913 from where to where, whose, what, and from what
+    connection: duckdb.DuckDBPyConnection,
+    drafted: Path,
+    target: Path,
+    institution_id: str,
+    wanted: Sequence[Product],
+    new: Made,
+    base: Made | None,
+) -> Made:
+    """Build the draft from the file that stands where that fits and does not waste too much space, else whole; returns `new` with its size."""
+    tables = [product.table for product in wanted]
+    rows = sum(draft.row_counts(new.tables).values())
+    if base:
+        periods = draft.touched(new.tables, base.tables)
+        draft.build_from(connection, target, drafted, institution_id, wanted, periods)
+        if not draft.is_spacious(drafted.stat().st_size, rows, base) and _is_verified(drafted, tables, new.tables, periods):
+            return replace(new, whole_bytes=base.whole_bytes, whole_rows=base.whole_rows)
+    draft.build_whole(connection, drafted, institution_id, wanted)
+    draft.verify(drafted, tables, new.tables, draft.touched(new.tables, {}))
+    return replace(new, whole_bytes=drafted.stat().st_size, whole_rows=rows)
+
+
+def _is_verified(drafted: Path, tables: Sequence[Table], content: Content, periods: Mapping[str, set[str]]) -> bool:
+    """What is wrong with a draft that was made from the last file may be that file's fault: then it is built whole."""
+    try:
+        draft.verify(drafted, tables, content, periods)
+    except (draft.DraftError, duckdb.Error):
+        return False
+    return True
 
 
 def _about() -> tuple[Product, ...]:
     return (Product(SOURCE_HEALTH, _HEALTH_QUERY, (COVERAGE,)),)
-
-
-def _build(connection: duckdb.DuckDBPyConnection, draft: Path, institution_id: str, wanted: Sequence[Product]) -> dict[str, int]:
-    """Fill a new file beside the published one; rows per table."""
-    draft.unlink(missing_ok=True)
-    connection.execute(f"ATTACH '{str(draft).replace(chr(39), chr(39) * 2)}' AS draft (STORAGE_VERSION '{STORAGE_VERSION}')")
-    try:
-        for schema in ("mart", "ref", "meta"):
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS draft.{schema}")
-        rows: dict[str, int] = {}
-        for product in wanted:
-            name = f"draft.{product.table.name}"
-            order = ", ".join(product.table.key)
-            connection.execute(
-                f"CREATE TABLE {name} AS SELECT * FROM ({product.query}) ORDER BY {order}", {"institution_id": institution_id}
-            )
-            comment(connection, name, product.table)
-            rows[product.table.name] = _count(connection, name)
-        for table, content in _written_by_us([product.table for product in wanted], institution_id):
-            name = f"draft.{table.name}"
-            connection.register("content", content)
-            connection.execute(f"CREATE TABLE {name} AS FROM content")
-            connection.unregister("content")
-            comment(connection, name, table)
-            rows[table.name] = content.height
-        connection.execute("CHECKPOINT draft")
-    finally:
-        connection.execute("DETACH draft")
-    return rows
-
-
-def _written_by_us(tables: Sequence[Table], institution_id: str) -> Iterator[tuple[Table, pl.DataFrame]]:
-    own = (DATA_DICTIONARY, SCHEMA_VERSION_TABLE, CHANGELOG)
-    contents: tuple[tuple[Table, list[dict[str, Any]]], ...] = (
-        (DATA_DICTIONARY, dictionary_rows((*tables, *own))),
-        (SCHEMA_VERSION_TABLE, [{"version": SCHEMA_VERSION, "institution_id": institution_id}]),
-        (CHANGELOG, changelog_rows()),
-    )
-    for table, content in contents:
-        yield table, pl.DataFrame(content, schema=table.polars_schema, orient="row").sort(table.key)
-
-
-def _count(connection: duckdb.DuckDBPyConnection, name: str) -> int:
-    found = first(connection, f"SELECT count(*) FROM {name}")
-    return int(found[0]) if found else 0
-
-
-def _verify(draft: Path, rows: Mapping[str, int]) -> None:
-    """Open the draft as a reader would and count again.
-
-    Raises:
-        RuntimeError: a table does not hold what was written; the published file stays as it was.
-    """
-    with duckdb.connect(str(draft), read_only=True) as reader:
-        for name, expected in rows.items():
-            found = _count(reader, name)
-            if found != expected:
-                message = f"The draft was not published: {name} holds {found} rows, {expected} were written."
-                raise RuntimeError(message)
 
 
 def _remember_first_values(connection: duckdb.DuckDBPyConnection, institution_id: str, now: datetime) -> None:
@@ -358,37 +350,9 @@ def _remember_first_values(connection: duckdb.DuckDBPyConnection, institution_id
             )
 
 
-def _fingerprint(connection: duckdb.DuckDBPyConnection, institution_id: str) -> str:
-    stamps = [stamp for table in audited().values() for stamp in current(connection, table, institution_id)]
-    told = json.dumps([SCHEMA_VERSION, *(str(stamp) for stamp in stamps)])
+def _fingerprint(stamps: Mapping[str, Sequence[Stamp]]) -> str:
+    told = json.dumps([SCHEMA_VERSION, *(str(stamp) for name in audited() for stamp in stamps[name])])
     return hashlib.sha256(told.encode()).hexdigest()
-
-
-def _write_scorecard_files(draft: Path, folder: Path) -> list[tuple[Path, Path]]:
-    """The scorecard as CSV and XLSX beside the draft; pairs of the file written and the name it gets."""
-    with duckdb.connect(str(draft), read_only=True) as reader:
-        reader.execute("SET TimeZone='UTC'")
-        card = reader.sql("FROM mart.goal_scorecard ORDER BY goal_key, period_type, period_start DESC, position").pl()
-        labels = reader.sql("SELECT indicator_key, label_id, label_en FROM ref.indicator").pl()
-    named = card.join(labels, on="indicator_key", how="left", maintain_order="left").select(
-        "goal_key", "label_id", "label_en", pl.exclude("goal_key", "label_id", "label_en")
-    )
-    csv, xlsx = folder / "scorecard.csv.draft", folder / "scorecard.xlsx.draft"
-    named.write_csv(csv)
-    latest = named.filter("is_complete_period").filter(pl.col("period_end") == pl.col("period_end").max().over("period_type"))
-    # Trailing windows have a row for each day: they stand in the CSV; a workbook is for people.
-    _write_workbook(xlsx, {"latest": latest, "weeks and months": named.filter(pl.col("period_type") != "trailing_28d")})
-    return [(csv, folder / "scorecard.csv"), (xlsx, folder / "scorecard.xlsx")]
-
-
-def _write_workbook(path: Path, sheets: Mapping[str, pl.DataFrame]) -> None:
-    from xlsxwriter import Workbook  # noqa: PLC0415 only a publish needs it
-
-    # The same content gives the same bytes: no time of making.
-    with Workbook(str(path), {"remove_timezone": True}) as book:
-        book.set_properties({"title": "Tolok scorecard", "created": datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)})
-        for name, frame in sheets.items():
-            frame.write_excel(book, name, freeze_panes=(1, 4), autofit=True, table_style="Table Style Light 1", float_precision=4)
 
 
 def _keep_run(folder: Path, target: Path, day: date) -> None:
@@ -403,33 +367,14 @@ def _keep_run(folder: Path, target: Path, day: date) -> None:
         shutil.rmtree(old)
 
 
-def _write_sums(folder: Path) -> None:
-    names = (FILE_NAME, "scorecard.csv", "scorecard.xlsx")
-    lines = [f"{_digest(folder / name)}  {name}\n" for name in names]
-    _write_whole(folder / "SHA256SUMS", "".join(lines))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _status(folder: Path) -> dict[str, Any]:
     path = folder / "latest" / "status.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
-def _fresh(status: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
+def _fresh(status: Mapping[str, Any], new: Made) -> dict[str, Any]:
     kept = {name: value for name, value in status.items() if name not in {"stale_since", "refused"}}
-    return kept | {"is_stale": False, "fingerprint": fingerprint}
+    return kept | {"is_stale": False, "fingerprint": new.fingerprint, "published_at": new.published_at}
 
 
 def _named(stamps: Sequence[Stamp]) -> list[str]:
@@ -438,13 +383,4 @@ def _named(stamps: Sequence[Stamp]) -> list[str]:
 
 def _write_status(folder: Path, status: Mapping[str, Any]) -> None:
     (folder / "latest").mkdir(parents=True, exist_ok=True)
-    _write_whole(folder / "latest" / "status.json", json.dumps(status, indent=1, sort_keys=True) + "\n")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write beside, then move: a reader sees the old text or the new one. Unchanged text is not written."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    made.write_whole(folder / "latest" / "status.json", json.dumps(status, indent=1, sort_keys=True) + "\n")

@@ -75,8 +75,13 @@ class BrokenCheckError(Exception):
         self.verdicts = verdicts
 
 
-def audit(
-    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table], institution_ids: Iterable[str], now: datetime, run_id: str
+def audit(  # noqa: PLR0913 what, whose, when, by which run, and what the run has seen
+    connection: duckdb.DuckDBPyConnection,
+    tables: Mapping[str, Table],
+    institution_ids: Iterable[str],
+    now: datetime,
+    run_id: str,
+    seen: stamps.Seen | None = None,
 ) -> list[Verdict]:
     """Judge the tables whose content or promises are not those that were approved, institution by institution.
 
@@ -95,7 +100,7 @@ def audit(
         for table in tables.values():
             asked = [promise for promise in PROMISES if promise.is_about(table.name)]
             last = _last_outcomes(connection, table, institution_id)
-            new = _to_judge(connection, table, institution_id, asked, last)
+            new = _to_judge(connection, table, institution_id, asked, last, seen)
             if new:
                 due.append(table)
                 asking.ask(table, new, asked)
@@ -105,7 +110,7 @@ def audit(
         for table in due:
             about = [verdict for verdict in judged if verdict.table_name == table.name]
             is_fit = table.name not in broken and not _withheld(about)
-            _settle(connection, table, institution_id, about, is_fit=is_fit, now=now, run_id=run_id)
+            _settle(connection, table, institution_id, about, is_fit=is_fit, now=now, run_id=run_id, seen=seen)
         verdicts += judged
         faults += [fault for told in broken.values() for fault in told]
     if faults:
@@ -117,14 +122,19 @@ def _withheld(verdicts: Iterable[Verdict]) -> bool:
     return any(verdict.severity == WITHHOLD and not verdict.passed for verdict in verdicts)
 
 
-def _to_judge(
-    connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str, asked: Sequence[Promise], last: Sequence[Verdict]
+def _to_judge(  # noqa: PLR0913 what, whose, by which promises, and what the run has seen
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    institution_id: str,
+    asked: Sequence[Promise],
+    last: Sequence[Verdict],
+    seen: stamps.Seen | None,
 ) -> list[stamps.Stamp]:
     """The months whose content nobody approved; all of them when the promises are not those by which it was approved."""
     now_asked = {(promise.slug, promise.sentence, promise.severity) for promise in asked}
     if now_asked != {(verdict.promise, verdict.sentence, verdict.severity) for verdict in last}:
-        return stamps.current(connection, table, institution_id)
-    return stamps.unapproved(connection, [table], institution_id)
+        return stamps.current(connection, table, institution_id, seen)
+    return stamps.unapproved(connection, [table], institution_id, seen)
 
 
 def _last_outcomes(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str) -> list[Verdict]:
@@ -210,6 +220,7 @@ def _settle(  # noqa: PLR0913 the outcome and who, what, when
     is_fit: bool,
     now: datetime,
     run_id: str,
+    seen: stamps.Seen | None,
 ) -> None:
     """Note the outcomes, then approve or refuse: should the process die in between, the table is judged again."""
     columns = (*_RECORDED, "checked_at", "run_id")
@@ -219,7 +230,7 @@ def _settle(  # noqa: PLR0913 the outcome and who, what, when
         for verdict in verdicts:
             connection.execute(insert, [*(getattr(verdict, name) for name in _RECORDED), now, run_id])
     if is_fit:
-        stamps.approve(connection, table, institution_id, now, run_id)
+        stamps.approve(connection, table, institution_id, now, run_id, seen)
     else:
         stamps.refuse(connection, table, institution_id)
 

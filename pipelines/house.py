@@ -31,6 +31,7 @@ from pipelines.settings import (
     secret,
     token_name,
 )
+from pipelines.stamps import Seen
 from pipelines.warehouse import HomeUnusableError, Warehouse, in_words
 
 DEFAULT_HOME = "var"
@@ -91,6 +92,11 @@ class House:
     @cached_property
     def warehouse(self) -> Warehouse:
         return Warehouse(self.home / "warehouse.duckdb")
+
+    @cached_property
+    def seen(self) -> Seen:
+        """The stamps that this process has computed, as long as nobody else has written the warehouse."""
+        return Seen()
 
     def institutions(self) -> tuple[dict[str, Institution], list[SettingsError]]:
         """The institutions that can be used, by id, and what is wrong with the others."""

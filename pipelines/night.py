@@ -17,7 +17,7 @@ from assets.goals import tables as goal_tables
 from assets.raw import Gap, Landed
 from pipelines import engine
 from pipelines.reference import write_reference
-from pipelines.stamps import unapproved
+from pipelines.stamps import Seen, unapproved
 from pipelines.tables import Column, Table, key
 from pipelines.warehouse import WarehouseError, ensure, first, transaction
 
@@ -196,10 +196,12 @@ def open_gaps(connection: duckdb.DuckDBPyConnection, institution_ids: Iterable[s
     return [tuple(str(value) for value in row) for row in found]
 
 
-def refused(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table], institution_ids: Iterable[str]) -> dict[str, list[str]]:
+def refused(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[Table], institution_ids: Iterable[str], seen: Seen | None = None
+) -> dict[str, list[str]]:
     """The institutions that cannot be published as they stand, with the tables that are not approved."""
     audited = list(tables)
-    found = {key_: sorted({stamp.table_name for stamp in unapproved(connection, audited, key_)}) for key_ in institution_ids}
+    found = {key_: sorted({stamp.table_name for stamp in unapproved(connection, audited, key_, seen)}) for key_ in institution_ids}
     return {key_: names for key_, names in found.items() if names}
 
 

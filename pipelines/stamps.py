@@ -5,13 +5,17 @@ Not here: who approves (checks/gate.py) and who asks before copying (assets/publ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.tables import Table, key
-from pipelines.warehouse import EARLIEST, ensure, transaction
+from pipelines.warehouse import EARLIEST, Warehouse, ensure, transaction
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,11 +49,70 @@ class Stamp:
     content_hash: str
 
 
-def current(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str) -> list[Stamp]:
+# A database file of DuckDB begins with a header and two of these, written in turn: each checkpoint raises the number of one of them.
+_HEADERS_AT = (4096, 8192)
+_HEADER = struct.Struct("<QQ")
+FileState = tuple[int, ...]
+
+
+@dataclass
+class Seen:
+    """Stamps of one state of the warehouse's file, for the steps of one run; they hold only as long as nobody has written the file since."""
+
+    state: FileState | None = None
+    stamps: dict[tuple[str, str], list[Stamp]] = field(default_factory=dict)
+
+
+def file_state(descriptor: int, path: Path) -> FileState | None:
+    """What any write through DuckDB changes: the numbers of its checkpoints, size, time, inode. None while writes wait in a log beside it."""
+    told, there = os.fstat(descriptor), path.stat()
+    if path.with_name(f"{path.name}.wal").exists() or told.st_ino != there.st_ino:
+        return None
+    numbers = [_HEADER.unpack(os.pread(descriptor, _HEADER.size, place))[1] for place in _HEADERS_AT]
+    return (*numbers, told.st_size, told.st_mtime_ns, told.st_ino)
+
+
+@contextmanager
+def session(warehouse: Warehouse, seen: Seen) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, open for a step that writes to none of the audited tables and so may vouch for their stamps to the next one.
+
+    What was seen before is forgotten when the file is not as the last such session left it: somebody else, from whichever door, has
+    written since. Both states are taken while this connection holds the file, so that no other process can write in between; a second
+    connection of the same process could, and nothing here opens one. A session that ends in an exception vouches for nothing.
+    """
+    before, seen.state = seen.state, None
+    if not warehouse.path.exists():
+        with warehouse.open():
+            pass
+    # Opened before DuckDB opens it and closed after: to close a file gives up all locks that this process has on it, DuckDB's too.
+    descriptor = os.open(warehouse.path, os.O_RDONLY)
+    try:
+        with warehouse.open() as connection:
+            if before is None or before != file_state(descriptor, warehouse.path):
+                seen.stamps.clear()
+            yield connection
+            # Closing would do the same, but then another process could come between it and the look at the file.
+            connection.execute("CHECKPOINT")
+            seen.state = file_state(descriptor, warehouse.path)
+    finally:
+        os.close(descriptor)
+
+
+def current(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str, seen: Seen | None = None) -> list[Stamp]:
     """The stamps of the table as it stands, one per month that has rows; one with 0 rows when it has none.
 
     The sum of hashes does not depend on the order of rows and, unlike an exclusive or, tells {1, 1, 2} from {2, 5, 5}.
+    Inside a `session`, `seen` gives back what the run has computed already.
     """
+    if seen is None:
+        return _computed(connection, table, institution_id)
+    place = (table.name, institution_id)
+    if place not in seen.stamps:
+        seen.stamps[place] = _computed(connection, table, institution_id)
+    return seen.stamps[place]
+
+
+def _computed(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str) -> list[Stamp]:
     ensure(connection, table)
     month = f"date_trunc('month', {table.day})::DATE" if table.day else f"DATE '{EARLIEST}'"
     found = connection.execute(
@@ -82,21 +145,25 @@ def approved(connection: duckdb.DuckDBPyConnection, table: Table, institution_id
     return [Stamp(*row) for row in found]
 
 
-def unapproved(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table], institution_id: str) -> list[Stamp]:
+def unapproved(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[Table], institution_id: str, seen: Seen | None = None
+) -> list[Stamp]:
     """Current stamps that nobody approved, over all the tables. A month that was approved and is gone counts too, with 0 rows."""
     found: list[Stamp] = []
     for table in tables:
-        now, before = current(connection, table, institution_id), approved(connection, table, institution_id)
+        now, before = current(connection, table, institution_id, seen), approved(connection, table, institution_id)
         found += sorted(set(now) - set(before))
         gone = {stamp.month for stamp in before} - {stamp.month for stamp in now}
         found += [Stamp(table.name, institution_id, month, now[0].schema_hash, 0, "0") for month in sorted(gone)]
     return found
 
 
-def approve(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str, at: datetime, run_id: str) -> None:
+def approve(  # noqa: PLR0913 what, whose, when and by which run
+    connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str, at: datetime, run_id: str, seen: Seen | None = None
+) -> None:
     """Approve the table as it stands, for one institution."""
     ensure(connection, STAMP)
-    stamps = current(connection, table, institution_id)
+    stamps = current(connection, table, institution_id, seen)
     with transaction(connection):
         connection.execute("DELETE FROM meta.stamp WHERE table_name = ? AND institution_id = ?", [table.name, institution_id])
         connection.executemany(

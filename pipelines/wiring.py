@@ -9,7 +9,8 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from assets.publish import Product, Published, audited, publish
+from assets.draft import Product
+from assets.publish import Published, audited, publish
 from assets.raw import FETCH, Gap, raw_table
 from assets.reference import REFERENCE
 from assets.staging.things import COVERAGE
@@ -23,6 +24,7 @@ from pipelines.house import House
 from pipelines.night import RUN, all_transforms, only
 from pipelines.reference import write_reference
 from pipelines.settings import Institution
+from pipelines.stamps import session
 from pipelines.tables import Table
 from pipelines.warehouse import count, ensure
 
@@ -277,11 +279,11 @@ def approval_asset() -> dg.AssetsDefinition:
 
 def _audit(context: Context, house: House) -> list[gate.Verdict]:
     institutions = institutions_of(context, house)
-    with house.warehouse.open() as connection:
+    with session(house.warehouse, house.seen) as connection:
         for table in audited().values():
             ensure(connection, table)
         try:
-            return gate.audit(connection, audited(), institutions, house.clock.now(), context.run.run_id)
+            return gate.audit(connection, audited(), institutions, house.clock.now(), context.run.run_id, house.seen)
         except gate.BrokenCheckError as broken:
             # Its tables are refused, and the closing step names them; the other institutions are published.
             context.log.error(str(broken))  # noqa: TRY400 the sentence says it; its traceback names nothing of ours
@@ -363,11 +365,11 @@ def publish_asset() -> dg.AssetsDefinition:
     )
     @discreet
     def tolok_duckdb(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
-        with house.warehouse.open() as connection:
+        with session(house.warehouse, house.seen) as connection:
             for table in (RUN, gate.CHECK_RESULT):
                 ensure(connection, table)
             outcomes = [
-                publish(connection, house.published_path, institution_id, house.clock.now(), companions())
+                publish(connection, house.published_path, institution_id, house.clock.now(), companions(), house.seen)
                 for institution_id in institutions_of(context, house)
             ]
         for outcome in outcomes:
@@ -414,10 +416,10 @@ def closing_asset() -> dg.AssetsDefinition:
     def closing(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
         institutions = institutions_of(context, house)
         _, faults = house.institutions()
-        with house.warehouse.open() as connection:
+        with session(house.warehouse, house.seen) as connection:
             ensure(connection, COVERAGE)
             gaps = night.open_gaps(connection, institutions)
-            refused = night.refused(connection, audited().values(), institutions)
+            refused = night.refused(connection, audited().values(), institutions, house.seen)
         told = [
             f"{institution}: {platform}/{account} {stream} is {status}: {reason}"
             for institution, platform, account, stream, status, reason in gaps
