@@ -336,7 +336,8 @@ def secret(name: str, environ: Mapping[str, str]) -> Secret | None:
     if pointed := environ.get(f"{name}_FILE", "").strip():
         try:
             return Secret(Path(pointed).read_text(encoding="utf-8").strip())
-        except OSError as failure:
+        except (OSError, UnicodeDecodeError) as failure:
+            # Not chained: a decoding error carries the bytes that it could not read.
             message = f"{name}_FILE: the file it points to cannot be read ({type(failure).__name__})."
             raise SettingsError(message) from None
     return None
