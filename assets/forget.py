@@ -88,13 +88,12 @@ def clean_file(manifest: Path, is_erased: Erased, may_hold: Erased) -> int:
 def lines_of(manifest: Path) -> Iterator[Path]:
     """The files of lines that belong to a manifest, packed or not: what came, and what was set aside."""
     return (
-        path
-        for suffix in (".ndjson", ".ndjson.gz", ".aside.ndjson", ".aside.ndjson.gz")
-        if (path := manifest.with_suffix(suffix)).exists()
+        path for suffix in (".ndjson", ".ndjson.gz", ".aside.ndjson", ".aside.ndjson.gz") if (path := manifest.with_suffix(suffix)).exists()
     )
 
 
 def read_lines(path: Path) -> list[bytes]:
+    """The lines of a file, packed or not."""
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     return content.split(b"\n")[:-1] if content.endswith(b"\n") else content.split(b"\n") if content else []
 

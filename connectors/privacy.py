@@ -94,7 +94,9 @@ class Pseudonyms:
             raise NoKeyError(message)
         for place, one in enumerate(former, 1):
             if len(one.reveal().encode()) < MIN_KEY_BYTES:
-                message = f"Nothing was fetched: line {place} of TOLOK_HMAC_KEYS_FORMER is shorter than 16 bytes. One whole key stands on a line."
+                message = (
+                    f"Nothing was fetched: line {place} of TOLOK_HMAC_KEYS_FORMER is shorter than 16 bytes. One whole key stands on a line."
+                )
                 raise NoKeyError(message)
         self._key = key
         self._former = tuple(one for one in former if one.reveal() != key.reveal())

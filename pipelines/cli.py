@@ -27,6 +27,7 @@ from rich.table import Table as Sheet
 from connectors.privacy import NoKeyError
 from connectors.registry import platforms
 from pipelines.house import HomeBusyError, House
+from pipelines.privacy_cli import register as register_privacy
 from pipelines.settings import ID_PATTERN, SettingsError, json_schema, load_institution
 from pipelines.template import institution_template
 from pipelines.warehouse import WarehouseError
@@ -305,3 +306,6 @@ def _require_institutions(house: House) -> None:
             highlight=False,
         )
         raise typer.Exit(WRONG)
+
+
+register_privacy(app, _house, _in_words)

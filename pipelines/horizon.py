@@ -55,7 +55,7 @@ def advance(connection: duckdb.DuckDBPyConnection, table: Table, institution_id:
     )
 
 
-def preserve(
+def preserve(  # noqa: PLR0913 whose rows of what, which days, and what was made of them
     connection: duckdb.DuckDBPyConnection, transform: Transform, institution_id: str, since: date, until: date | None, made: pl.DataFrame
 ) -> pl.DataFrame:
     """What was made of the days from `since` on, with the rows that stand in place of those that cannot be made any more.
