@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from pipelines.house import House
+    from pipelines.retention import Taken
 
 NOT_WHOLE = 1
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of the home; TOLOK_HOME or var/ without it")]
@@ -74,20 +76,21 @@ def register(app: typer.Typer, house_of: Callable[[Path | None], House], in_word
                     keys = key_ids_in_use(connection)
                 if not dry_run:
                     room.compact_if_worthwhile(house)
-        told = [one for one in taken if one.taken or one.held_back]
-        if as_json:
-            lines = [
-                {"institution": one.institution_id, "thing": one.thing, "kept_from": str(one.kept_from), "taken": one.taken,
-                 "held_back": one.held_back} for one in told
-            ]  # fmt: skip
-            out.print_json(json.dumps({"dry_run": dry_run, "taken": lines, "pseudonyms_by_key_id": keys}))
-        else:
-            for one in told:
-                said = f"held back: {one.held_back}" if one.held_back else f"{one.taken} {'would go' if dry_run else 'went'}"
-                out.print(f"{one.institution_id} {one.thing} before {one.kept_from}: {said}", markup=False, highlight=False)
-            if not told:
-                out.print("Nothing is too old.", markup=False, highlight=False)
-            for key_id, count in sorted(keys.items()):
-                out.print(f"pseudonyms under key {key_id}: {count}", markup=False, highlight=False)
+        _tell(out, taken, keys, dry_run=dry_run, as_json=as_json)
         if any(one.held_back for one in taken):
             raise typer.Exit(NOT_WHOLE)
+
+
+def _tell(out: Console, taken: list[Taken], keys: dict[str, int], *, dry_run: bool, as_json: bool) -> None:
+    told = [one for one in taken if one.taken or one.held_back]
+    if as_json:
+        lines = [asdict(one) | {"kept_from": str(one.kept_from)} for one in told]
+        out.print_json(json.dumps({"dry_run": dry_run, "taken": lines, "pseudonyms_by_key_id": keys}))
+        return
+    for one in told:
+        said = f"held back: {one.held_back}" if one.held_back else f"{one.taken} {'would go' if dry_run else 'went'}"
+        out.print(f"{one.institution_id} {one.thing} before {one.kept_from}: {said}", markup=False, highlight=False)
+    if not told:
+        out.print("Nothing is too old.", markup=False, highlight=False)
+    for key_id, count in sorted(keys.items()):
+        out.print(f"pseudonyms under key {key_id}: {count}", markup=False, highlight=False)

@@ -35,7 +35,7 @@ LOG = Table(
     "meta.retention_log",
     "One row per run of the retention and thing that it looked at: what was taken, up to which day, and what was held back. Only ever added to.",
     (
-        key("at", "TIMESTAMPTZ", "When"),
+        key("taken_at", "TIMESTAMPTZ", "When"),
         key("run_id", "VARCHAR", "The run"),
         key("institution_id", "VARCHAR", "The institution"),
         key("thing", "VARCHAR", "The table, or landing/<platform>/<stream> for files"),

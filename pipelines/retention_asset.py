@@ -57,7 +57,7 @@ def retention_asset() -> dg.AssetsDefinition:
 
 
 @cache
-def retention_job() -> dg.UnresolvedAssetJobDefinition:
+def retention_job() -> "dg.UnresolvedAssetJobDefinition":
     """The retention alone."""
     return dg.define_asset_job(
         "retention",
