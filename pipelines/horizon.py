@@ -68,10 +68,12 @@ def preserve(  # noqa: PLR0913 whose rows of what, which days, and what was made
     inputs = [source.table for source in transform.inputs]
     raw, others = ([one for one in inputs if (one.schema_name == "raw") is is_raw] for is_raw in (True, False))
     whole_from = kept_from(connection, [*raw, *others], institution_id)
-    if whole_from is None or since >= whole_from:
+    if whole_from is None:
         return made
     if table.day is None:
         return _with_standing(table, made, _standing(connection, table, institution_id))
+    if since >= whole_from:
+        return made
     own_from = kept_from(connection, [table], institution_id)
     if own_from is not None:
         made = made.filter(pl.col(table.day) >= own_from)
