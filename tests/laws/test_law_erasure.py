@@ -199,18 +199,3 @@ def test_who_cannot_be_erased_is_refused_without_being_named(undisturbed: House,
     with pytest.raises(ErasureRefused, match="Nothing was erased") as refused:
         erase(House(undisturbed.home, undisturbed.environ, InjectedClock(undisturbed.clock.now())), platform, person)
     assert len(person) < 3 or person not in str(refused.value)
-
-
-def test_the_file_on_the_disk_holds_no_byte_of_a_deleted_row(undisturbed: House, copy: Copy, subject: str) -> None:
-    """DuckDB leaves what was deleted in free blocks; it packs long columns, so the needle stands in a short one."""
-    house = copy(undisturbed)
-    needle = "a-word-that-stands-nowhere-else-and-is-long"
-    with house.warehouse.open() as connection:
-        connection.execute("CREATE TABLE meta.scratch (t VARCHAR)")
-        for number in range(5):
-            connection.execute("INSERT INTO meta.scratch VALUES (?)", [f"{needle}{number}"])
-        connection.execute("CHECKPOINT")
-        connection.execute("DROP TABLE meta.scratch")
-    assert needle.encode() in house.warehouse.path.read_bytes()
-    erase(house, PLATFORM, subject)
-    assert needle.encode() not in house.warehouse.path.read_bytes()
