@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from assets.forget import clean, suppressed
 from connectors.budget import Allowance, DayBudget
 from connectors.fetch import Fetched, fetch_window, red_reason, resume_at
 from connectors.fitness import is_red
@@ -565,6 +566,7 @@ def land(connection: duckdb.DuckDBPyConnection, landing: Path, now: datetime) ->
     """
     incoming = landing / "incoming"
     manifests = sorted(incoming.glob("*/*.json"))
+    clean(manifests, suppressed(connection))
     landed: list[Landed] = []
     gaps: list[Gap] = []
     by_table: dict[tuple[str, str], list[Path]] = defaultdict(list)
@@ -587,9 +589,13 @@ def land(connection: duckdb.DuckDBPyConnection, landing: Path, now: datetime) ->
 
 
 def replay(connection: duckdb.DuckDBPyConnection, landing: Path, now: datetime) -> list[Landed]:
-    """Rebuild raw and its ledger from the files of `landing/`, run by run in the order of the nights. Leaves the files as they are."""
+    """Rebuild raw and its ledger from the files of `landing/`, run by run in the order of the nights.
+
+    Leaves the files as they are, less those who were erased.
+    """
     by_run: dict[tuple[str, str, str, str], list[Path]] = defaultdict(list)
     begun: dict[tuple[str, str, str, str], str] = {}
+    clean(sorted(landing.glob("*/*/*/*.json")), suppressed(connection))
     for manifest in sorted(landing.glob("*/*/*/*.json")):
         platform, stream, _ = manifest.name.split("__")
         one = manifest.parts[-3], manifest.parts[-2], platform, stream

@@ -20,7 +20,7 @@ import msgspec
 from connectors import fitness
 from connectors.failures import BudgetSpent, DoorError, NotPermitted, PagingLoop, PermanentFailure, TemporaryFailure
 from connectors.paging import Answer, Request
-from connectors.privacy import Pseudonyms, minimise
+from connectors.privacy import Pseudonyms, is_by_erased, minimise
 
 if TYPE_CHECKING:
     from connectors.budget import DayBudget
@@ -274,6 +274,8 @@ class _Reading:
         if happened is not None and happened < self.fetched.window.start:
             return Fate.OLDER
         if stream.leave_out is not None and stream.leave_out(record):
+            return Fate.LEFT_OUT
+        if stream.private is not None and is_by_erased(record, stream.private, self.account, self._pseudonyms):
             return Fate.LEFT_OUT
         faults = fitness.unfit(record, stream)
         if not any(fault.is_whole for fault in faults):

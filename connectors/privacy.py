@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 MIN_KEY_BYTES = 16
+PSEUDONYM = re.compile(r"[0-9a-f]{6}:[0-9a-f]{32}")
+# What stands in a record of somebody else's, or of ours, where an erased person was named.
+ERASED = "erased"
 
 
 class NoKeyError(Exception):
-    """There is no HMAC key, or one too short to resist guessing. Nothing is fetched without it."""
+    """A key is missing, or too short to resist guessing. Nothing is fetched without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Private:
         mentions: where the ids or handles of those who are @mentioned stand; gives `flags.mentions_us`.
         author: where the id of the author stands; gives `flags.by_us` and `flags.by_staff`.
         is_foreign_text: says of a record of ours that its text is somebody else's (a repost): then the text is dropped.
+        items_of: pairs of paths, a person's id and the ids of items by that person: with the person these are erased too.
     """
 
     keep: tuple[str, ...] = ()
@@ -49,28 +54,93 @@ class Private:
     mentions: tuple[str, ...] = ()
     author: str | None = None
     is_foreign_text: Callable[[Record], bool] | None = None
+    items_of: tuple[tuple[str, str], ...] = ()
+
+
+def suppression(pseudonym: str) -> str:
+    """What is kept of an erased person: it tells the pseudonym again when it comes, and cannot be turned back into it."""
+    return hashlib.sha256(f"tolok suppression {pseudonym}".encode()).hexdigest()
+
+
+def key_id(key: bytes) -> str:
+    """How a pseudonym names its key: six hexadecimal digits that tell nothing about it."""
+    return hmac.digest(key, b"tolok key id", "sha256").hex()[:6]
 
 
 class Pseudonyms:
     """Turns a person's id into `<key id>:<hmac>`; the platform is part of the message, so two platforms' pseudonyms never meet.
 
+    A person who is known under a former key keeps that pseudonym: rows of before and after a change of keys are one person's, and what is
+    read again is what stands there. Everybody else gets the current key's.
+
+    Args:
+        key: the current key.
+        former: earlier keys, the latest first.
+        known: pseudonyms under former keys that stand in the warehouse.
+        erased: `suppression` of the pseudonyms of those who were erased.
+
     Raises:
-        NoKeyError: the key is absent or shorter than 16 bytes.
+        NoKeyError: the key is absent, or a key is shorter than 16 bytes.
     """
 
-    def __init__(self, key: Secret | None) -> None:
+    def __init__(
+        self, key: Secret | None, former: Sequence[Secret] = (), known: Collection[str] = frozenset(), erased: Collection[str] = frozenset()
+    ) -> None:
         if key is None or len(key.reveal().encode()) < MIN_KEY_BYTES:
             message = (
                 "Nothing was fetched: there is no key to hide people's ids with (or it is shorter than 16 bytes). "
                 "Set TOLOK_HMAC_KEY, or TOLOK_HMAC_KEY_FILE to a file that holds it; `tolok init` shows how to make one."
             )
             raise NoKeyError(message)
-        self._key = key.reveal().encode()
-        self.key_id = hmac.new(self._key, b"tolok key id", hashlib.sha256).hexdigest()[:6]
+        for place, one in enumerate(former, 1):
+            if len(one.reveal().encode()) < MIN_KEY_BYTES:
+                message = (
+                    f"Nothing was fetched: line {place} of TOLOK_HMAC_KEYS_FORMER is shorter than 16 bytes. One whole key stands on a line."
+                )
+                raise NoKeyError(message)
+        self._key = key
+        self._former = tuple(one for one in former if one.reveal() != key.reveal())
+        self._known = frozenset(known)
+        self._erased = frozenset(erased)
+        self.key_id = key_id(key.reveal().encode())
+        self.former_ids = tuple(key_id(one.reveal().encode()) for one in self._former)
+
+    def __repr__(self) -> str:
+        return f"Pseudonyms({', '.join((self.key_id, *self.former_ids))})"
+
+    def __reduce__(self) -> str:
+        message = "Keys are not written anywhere."
+        raise TypeError(message)
+
+    def informed(self, known: Collection[str], erased: Collection[str]) -> Pseudonyms:
+        """The same keys, told who is known under a former one, and who was erased."""
+        return Pseudonyms(self._key, self._former, known, erased)
 
     def of(self, platform: str, person_id: str) -> str:
-        digest = hmac.new(self._key, f"{platform}:{person_id}".encode(), hashlib.sha256).hexdigest()
-        return f"{self.key_id}:{digest[:32]}"
+        """The person's pseudonym: the oldest under which they are known, else the current key's."""
+        if self._known:
+            for key in reversed(self._former):
+                if (earlier := _pseudonym_by(key, platform, person_id)) in self._known:
+                    return earlier
+        return _pseudonym_by(self._key, platform, person_id)
+
+    def every(self, platform: str, person_id: str) -> tuple[str, ...]:
+        """The person's pseudonyms under all keys, the current one's first."""
+        return tuple(_pseudonym_by(key, platform, person_id) for key in (self._key, *self._former))
+
+    def is_erased(self, platform: str, person_id: str) -> bool:
+        return bool(self._erased) and any(suppression(one) in self._erased for one in self.every(platform, person_id))
+
+
+def _pseudonym_by(key: Secret, platform: str, person_id: str) -> str:
+    secret = key.reveal().encode()
+    return f"{key_id(secret)}:{hmac.digest(secret, f'{platform}:{person_id}'.encode(), 'sha256').hex()[:32]}"
+
+
+def is_by_erased(record: Record, private: Private, account: Account, pseudonyms: Pseudonyms) -> bool:
+    """Says of a record as the platform gave it that its author was erased: then nothing of it is landed."""
+    authors = _values(record, private.author.split(".")) if private.author else []
+    return any(pseudonyms.is_erased(account.platform, str(author)) for author in authors)
 
 
 def minimise(record: Record, private: Private, account: Account, pseudonyms: Pseudonyms) -> Record:
@@ -87,6 +157,8 @@ def minimise(record: Record, private: Private, account: Account, pseudonyms: Pse
         _edit(record, path.split("."), lambda text: redact(plain(str(text)), _own_handles(account)))
     for path in private.pseudonym:
         _edit(record, path.split("."), lambda person: _pseudonym(person, account, pseudonyms))
+    if private.items_of:
+        _erase_items(record, private)
     if found is not None:
         record["flags"] = found
     return record
@@ -101,7 +173,41 @@ def _own_handles(account: Account) -> set[str]:
 def _pseudonym(person: object, account: Account, pseudonyms: Pseudonyms) -> object:
     if person is None or str(person) in account.own_ids:
         return person
-    return pseudonyms.of(account.platform, str(person))
+    return ERASED if pseudonyms.is_erased(account.platform, str(person)) else pseudonyms.of(account.platform, str(person))
+
+
+def forget(record: Record, private: Private, is_erased: Callable[[str], bool]) -> Record | None:
+    """A landed record without what `is_erased`; None when its author is. The record itself is changed.
+
+    `is_erased` hears each text of the record: pseudonyms, and ids of items where these are known.
+    """
+    if private.author and any(is_erased(str(author)) for author in _values(record, private.author.split("."))):
+        return None
+    _put(record, is_erased)
+    _erase_items(record, private)
+    return record
+
+
+def _erase_items(record: Record, private: Private) -> None:
+    """Where a person was erased, the ids of that person's items go too, wherever they stand in the record."""
+    items: set[str] = set()
+    for person, item in private.items_of:
+        if ERASED in _values(record, person.split(".")):
+            items |= {str(value) for value in _values(record, item.split("."))}
+    if items:
+        _put(record, items.__contains__)
+
+
+def _put(value: object, is_erased: Callable[[str], bool]) -> object:
+    """Put `ERASED` in the place of each text that `is_erased`."""
+    if isinstance(value, str):
+        return ERASED if is_erased(value) else value
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            value[name] = _put(inner, is_erased)
+    elif isinstance(value, list):
+        value[:] = [_put(inner, is_erased) for inner in value]
+    return value
 
 
 def _flags(record: Record, private: Private, account: Account) -> dict[str, bool | int] | None:

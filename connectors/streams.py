@@ -229,6 +229,10 @@ class Connector:
     `post_url` is how a post is linked: `{base_url}`, `{handle}` and `{post_id}` are filled in.
     `allowance` is what one institution may use in a day; its own file can say otherwise.
     `probe` is the stream whose one request tells cheapest whether the platform answers and the token may read.
+    `raw_days` and `event_days` are how long the platform lets its answers, and what is known of single items, be kept; None = it sets no limit.
+
+    Raises:
+        ValueError: a stream asks further back than its answers may be kept: what it brings could not be compared.
     """
 
     platform: str
@@ -244,6 +248,14 @@ class Connector:
     day_basis: Literal["institution", "utc", "pacific", "property"] = "institution"
     allowance: Allowance = field(default_factory=Allowance)
     probe: str = "accounts"
+    raw_days: int | None = None
+    event_days: int | None = None
+
+    def __post_init__(self) -> None:
+        for stream in self.streams:
+            if self.raw_days is not None and stream.lookback.days > self.raw_days:
+                message = f"{self.platform}: {stream.name} asks {stream.lookback.days} days back, but its answers may be kept {self.raw_days} days"
+                raise ValueError(message)
 
     def stream(self, name: str) -> Stream:
         return next(stream for stream in self.streams if stream.name == name)

@@ -36,6 +36,8 @@ POST_USD = Decimal("0.005")
 OWNED_USD = Decimal("0.001")
 # How the two dialects name a post that is somebody else's, shared on.
 REPOST_TYPES = frozenset({"reposted", "retweeted"})
+# The person answered, and the posts of theirs that are referred to: with the person these are erased.
+ANSWERED = (("in_reply_to_user_id", "referenced_posts[].id"), ("in_reply_to_user_id", "referenced_tweets[].id"))
 
 
 def _dialect(account: Account) -> str:
@@ -129,6 +131,7 @@ CONNECTOR = Connector(
                     *("note_post", "note_tweet", "article"),
                 ),
                 pseudonym=("author_id", "in_reply_to_user_id"),
+                items_of=ANSWERED,
                 redact=("text",),
                 is_foreign_text=is_repost,
             ),
@@ -167,6 +170,7 @@ CONNECTOR = Connector(
                     "edit_history_tweet_ids",
                 ),
                 pseudonym=("author_id", "in_reply_to_user_id"),
+                items_of=ANSWERED,
                 flags_from="text",
                 mentions=("entities.mentions[].username", "entities.mentions[].id"),
                 author="author_id",

@@ -29,6 +29,7 @@ from connectors.registry import platforms
 from pipelines.backfill import span_of
 from pipelines.exits import CODES, Exit, code_of, help_text
 from pipelines.house import House
+from pipelines.privacy_cli import register as register_privacy
 from pipelines.settings import ID_PATTERN, Institution, json_schema, load_institution
 from pipelines.signals import watching
 from pipelines.template import institution_template
@@ -405,3 +406,6 @@ def _require_institutions(house: House) -> dict[str, Institution]:
     if not usable:
         _refuse(f"There is no institution to work for under {house.institutions_path}. `tolok init NAME` writes a file to begin with.")
     return usable
+
+
+register_privacy(app, _house, _in_words)

@@ -15,6 +15,7 @@ from connectors.clock import SystemClock
 from pipelines import logs
 from pipelines.house import HomeBusyError, House
 from pipelines.night import end_run
+from pipelines.retention_asset import retention_asset, retention_job
 from pipelines.schedules import hourly_job, night_job, schedules
 from pipelines.warehouse import WarehouseError
 from pipelines.wiring import all_assets, promise_checks
@@ -28,9 +29,9 @@ def build_definitions(house: House | None = None) -> dg.Definitions:
     home = house or House.from_environment()
     institutions, _ = home.institutions()
     return dg.Definitions(
-        assets=dg.map_asset_specs(_with_freshness, all_assets()),
+        assets=dg.map_asset_specs(_with_freshness, [*all_assets(), retention_asset()]),
         asset_checks=[promise_checks()],
-        jobs=[night_job(), hourly_job()],
+        jobs=[night_job(), hourly_job(), retention_job()],
         # The demo's platforms live in the past: nothing of it is due tonight.
         schedules=schedules((institution.zone for institution in institutions.values()), is_running=isinstance(home.clock, SystemClock)),
         resources={"house": occupied(home)},

@@ -28,7 +28,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import duckdb
 from packaging.requirements import Requirement
 
-from assets.publish import FILE_NAME, STORAGE_VERSION
+from assets.draft import STORAGE_VERSION
+from assets.publish import FILE_NAME
 from connectors.clock import SystemClock
 from connectors.failures import DoorError, NotPermitted, PermanentFailure
 from connectors.fetch import first_request

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from polars.exceptions import PolarsError
 
+from pipelines.horizon import preserve
 from pipelines.warehouse import EARLIEST, Written, consume, due, ensure, read, replace, transaction
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _run_one(connection: duckdb.DuckDBPyConnection, transform: Transform, instit
     day = transform.output.day
     if day is not None:
         result = result.filter(pl.col(day) >= since)
+    result = preserve(connection, transform, institution_id, since, None, result)
     with transaction(connection):
         written = replace(connection, transform.output, institution_id, result, since=since if day else None)
         consume(connection, transform.output, institution_id, change_id, transform.version)

@@ -17,7 +17,7 @@ from connectors.budget import Allowance
 from connectors.clock import Clock, InjectedClock, SystemClock
 from connectors.privacy import Pseudonyms
 from connectors.registry import platforms
-from connectors.secret import Secret
+from connectors.secret import Environ, Secret
 from connectors.streams import Account, OAuth2
 from connectors.tokens import Tokens
 from pipelines.lock import LockedError, locked
@@ -56,10 +56,14 @@ class House:
     """
 
     home: Path
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    environ: Mapping[str, str] = field(default_factory=lambda: Environ(os.environ), repr=False)
     clock: Clock = field(default_factory=SystemClock)
     waiting_s: float = DEFAULT_WAITING_S
     trusts_clock: bool = field(default_factory=lambda: os.environ.get("TOLOK_TRUST_CLOCK") == "1")
+
+    def __post_init__(self) -> None:
+        # A house stands in tracebacks, logs and Dagster's resources: what it holds must not show itself.
+        object.__setattr__(self, "environ", Environ(self.environ))
 
     @staticmethod
     def from_environment() -> House:
@@ -110,12 +114,14 @@ class House:
         return usable, faults
 
     def pseudonyms(self) -> Pseudonyms:
-        """The keyed HMAC for people's ids.
+        """The keyed HMAC for people's ids: the current key, and the former ones by which some are known.
 
         Raises:
-            NoKeyError: there is no key.
+            NoKeyError: there is no key, or one is too short.
         """
-        return Pseudonyms(secret("TOLOK_HMAC_KEY", self.environ))
+        former = secret("TOLOK_HMAC_KEYS_FORMER", self.environ)
+        lines = [line.strip() for line in former.reveal().splitlines()] if former else []
+        return Pseudonyms(secret("TOLOK_HMAC_KEY", self.environ), [Secret(line) for line in lines if line])
 
     def accounts(self, institution: Institution) -> list[Account]:
         """The institution's accounts as the door needs them. One without a token comes with an empty one: public lists need none."""

@@ -16,6 +16,7 @@ from assets import staging as staging_room
 from assets.goals import tables as goal_tables
 from assets.raw import Gap, Landed
 from pipelines import engine
+from pipelines.persons import informed
 from pipelines.reference import write_reference
 from pipelines.stamps import Seen, unapproved
 from pipelines.tables import Column, Table, key
@@ -107,6 +108,7 @@ def fetch_and_land(  # noqa: PLR0913
         raw.land(connection, house.landing_path, now)
         if not house.trusts_clock:
             _require_clock(connection, now)
+        pseudonyms = informed(connection, pseudonyms)
         jobs = raw.plan(connection, {key_: _wish(house, one) for key_, one in institutions.items()}, now, selected, span)
     try:
         with house.words():

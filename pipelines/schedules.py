@@ -12,6 +12,7 @@ import dagster as dg
 
 from assets.raw import raw_table
 from connectors.registry import platforms
+from pipelines.retention_asset import RETENTION_KEY, retention_schedule
 from pipelines.wiring import ZONE_TAG, asset_key
 
 NIGHT_CRON = "0 2 * * *"
@@ -24,7 +25,7 @@ def night_job() -> dg.UnresolvedAssetJobDefinition:
     """Everything, from the street door to the published file."""
     return dg.define_asset_job(
         "night",
-        dg.AssetSelection.all(),
+        dg.AssetSelection.all() - dg.AssetSelection.assets(RETENTION_KEY),
         description="Fetches what every platform reports, brings all tables up to date, checks them and publishes what holds.",
     )
 
@@ -66,6 +67,7 @@ def schedules(zones: Iterable[str], *, is_running: bool = True) -> list[dg.Sched
             default_status=status,
             description="What expires or alarms, a quarter past each hour.",
         ),
+        retention_schedule(used[0], is_running=is_running),
     ]
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 ID_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
+# The house's rule how long what is kept; a platform's or an institution's own limit may only shorten it. Aggregates stay for ever.
+RAW_DAYS = 30
+EVENT_MONTHS = 13
 INDONESIAN_ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
 
 
@@ -148,6 +151,15 @@ class _UnknownNamesError(ValueError):
         self.problems = problems
 
 
+class RetentionSettings(_Strict):
+    """How long the institution keeps what may be kept longer: shorter than the house's rule, never longer."""
+
+    raw_days: int | None = Field(default=None, ge=1, le=RAW_DAYS, description="Days that the platforms' answers are kept")
+    event_months: int | None = Field(
+        default=None, ge=1, le=EVENT_MONTHS, description="Months that single comments and mentions are kept, under pseudonyms"
+    )
+
+
 class Institution(_Strict):
     """One institution's file."""
 
@@ -164,6 +176,7 @@ class Institution(_Strict):
     staff: tuple[StaffSettings, ...] = ()
     goals: Mapping[str, GoalSettings] = Field(min_length=1)
     targets: tuple[TargetSettings, ...] = ()
+    retention: RetentionSettings = RetentionSettings()
 
     @field_validator("zone")
     @classmethod
@@ -336,7 +349,8 @@ def secret(name: str, environ: Mapping[str, str]) -> Secret | None:
     if pointed := environ.get(f"{name}_FILE", "").strip():
         try:
             return Secret(Path(pointed).read_text(encoding="utf-8").strip())
-        except OSError as failure:
+        except (OSError, UnicodeDecodeError) as failure:
+            # Not chained: a decoding error carries the bytes that it could not read.
             message = f"{name}_FILE: the file it points to cannot be read ({type(failure).__name__})."
             raise SettingsError(message) from None
     return None

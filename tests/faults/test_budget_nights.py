@@ -163,7 +163,7 @@ def test_money_ends_a_list_too_and_what_a_record_cost_is_entered(
     first_night: Callable[[str, str], tuple[House, Arrival]], sandbox: Running
 ) -> None:
     """The sandbox's X tokens are the accounts' own: a tenth of a cent a post."""
-    house, arrival = first_night("x", 'max_cost_usd_per_day = 0.012')
+    house, arrival = first_night("x", "max_cost_usd_per_day = 0.012")
     assert any("of 0.01 USD" in gap.reason for gap in arrival.gaps)
     ((requests, cost, records),) = ledger(
         house,
@@ -177,7 +177,7 @@ def test_money_ends_a_list_too_and_what_a_record_cost_is_entered(
 def test_a_rerun_on_the_same_day_has_only_what_is_left_and_pays_no_record_twice(
     first_night: Callable[[str, str], tuple[House, Arrival]], sandbox: Running
 ) -> None:
-    house, _ = first_night("x", 'max_cost_usd_per_day = 5')
+    house, _ = first_night("x", "max_cost_usd_per_day = 5")
     first = ledger(house, "SELECT sum(cost_usd) FROM meta.spending")[0][0]
     assert first > 0
     play(house, sandbox, instant(TODAY) + timedelta(minutes=5), "rerun", POSTS["x"])

@@ -38,7 +38,7 @@ def test_workspace_and_dg_name_the_same_module() -> None:
 
 def test_every_asset_stands_in_a_room_and_is_described_by_a_sentence_about_its_rows(defs: dg.Definitions) -> None:
     specs = list(defs.resolve_all_asset_specs())
-    assert {spec.group_name for spec in specs} == {"raw", "reference", "staging", "indicators", "goals", "checks", "publish"}
+    assert {spec.group_name for spec in specs} == {"raw", "reference", "staging", "indicators", "goals", "checks", "publish", "privacy"}
     for spec in specs:
         assert spec.description, spec.key
         assert spec.description[0].isupper(), spec.key
@@ -60,7 +60,7 @@ def test_there_is_a_night_at_two_in_each_zone_in_use_and_an_hourly_fetch(defs: d
         if hasattr(defs, "resolve_all_schedule_defs")
         else {schedule.name: schedule for schedule in defs.get_repository_def().schedule_defs}
     )
-    assert set(schedules) == {"night_asia_jakarta", "night_asia_jayapura", "hourly"}
+    assert set(schedules) == {"night_asia_jakarta", "night_asia_jayapura", "hourly", "retention"}
     for name, zone in (("night_asia_jakarta", "Asia/Jakarta"), ("night_asia_jayapura", "Asia/Jayapura")):
         assert (schedules[name].cron_schedule, schedules[name].execution_timezone) == ("0 2 * * *", zone)
     assert schedules["hourly"].cron_schedule == "15 * * * *"

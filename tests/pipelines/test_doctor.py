@@ -21,7 +21,7 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from assets.publish import STORAGE_VERSION
+from assets.draft import STORAGE_VERSION
 from connectors import registry
 from connectors.clock import InjectedClock, SystemClock
 from pipelines import doctor, night
