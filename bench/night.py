@@ -41,7 +41,9 @@ def main(wanted: Sequence[str]) -> None:
 
 def machine() -> str:
     """Processor, cores, versions: a figure without them says nothing."""
-    model = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if "model name" in line), "")
+    model = next(
+        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if "model name" in line), ""
+    )
     versions = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "polars", "dagster", "great-expectations"))
     return f"{model or platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}\n"
 

@@ -141,7 +141,8 @@ def _land(connection: duckdb.DuckDBPyConnection, shape: Shape, first: date, last
             query = rows[platform, stream]
             used = {name: value for name, value in given.items() if f"${name}" in query + _STAMPED}
             connection.execute(
-                f"INSERT INTO {table.name} BY NAME SELECT account_id, record_key, day, payload, {_STAMPED} FROM ({query}) AS made ORDER BY day, account_id, record_key", used
+                f"INSERT INTO {table.name} BY NAME SELECT account_id, record_key, day, payload, {_STAMPED} FROM ({query}) AS made ORDER BY day, account_id, record_key",
+                used,
             )
             mark(connection, table.name, shape.institution, first)
             connection.execute(

@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,10 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.night_history import LAST_DAY, Shape, at_night, land_day, land_past, make_home
+from connectors.clock import InjectedClock
 from pipelines.house import House
+from sandbox.institution import settings_toml
 
 # New days played on each past; the median stands in the table.
 NEW_DAYS = 3
+# Nights of the sandbox that are landed before the commands are measured, the two measured ones included.
+LANDED_NIGHTS = 40
 MB = 2**20
 
 
@@ -155,7 +160,38 @@ def _night(house: House, run_id: str) -> dict[str, float]:
 
 
 def commands(folder: Path) -> dict[str, Any]:
-    raise NotImplementedError(folder)
+    """`tolok run` in processes of its own, against the sandbox in this one: a night with a new day, then the same night again."""
+    from pipelines import demo, night  # noqa: PLC0415 the parent alone needs them
+    from sandbox.server import start  # noqa: PLC0415 likewise
+
+    instants = demo.nights()[:LANDED_NIGHTS]
+    with start(demo.SEED, 0) as sandbox:
+        (folder / "institutions").mkdir()
+        (folder / "institutions" / f"{demo.INSTITUTION}.toml").write_text(settings_toml(sandbox.url, demo.SEED), encoding="utf-8")
+        clock = InjectedClock(instants[0])
+        house = House(folder, demo.ENVIRON, clock)
+        for instant in instants[:-2]:
+            clock.set(instant)
+            sandbox.set_now(instant)
+            night.fetch_and_land(house, house.institutions()[0], f"night-{instant:%Y%m%dT%H%M}")
+        told = {}
+        for label, instant in (("the first of all", instants[-2]), ("a new day", instants[-1]), ("nothing changed", instants[-1])):
+            sandbox.set_now(instant)
+            told[label] = _command(folder, {"TOLOK_NOW": instant.isoformat(), **demo.ENVIRON})
+    return told
+
+
+def _command(home: Path, more: Mapping[str, str]) -> dict[str, float]:
+    environ = {**os.environ, **more, "TOLOK_HOME": str(home)}
+    began = time.monotonic()
+    child = subprocess.Popen(  # noqa: S603 our own command
+        [sys.executable, "-c", "from pipelines.cli import app; app()", "run"], env=environ, stdout=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit(f"`tolok run` ended with {child.returncode}.")
+    return {"cpu": used.ru_utime + used.ru_stime, "wall": time.monotonic() - began, "peak_mb": used.ru_maxrss / 1024}
 
 
 if __name__ == "__main__":
