@@ -9,6 +9,7 @@ Each side runs in a process of its own, so that its CPU seconds and its peak mem
 (night_history.py) and the measuring of one side (night_side.py).
 """
 
+# ruff: noqa: INP001, T201 a folder of commands that print
 from __future__ import annotations
 
 import json

@@ -3,6 +3,7 @@
 Not here: what is measured on it (night.py). Nothing is fetched: the rows have the shape of what the two platforms answer, and no more.
 """
 
+# ruff: noqa: INP001 a folder of commands that print
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -141,7 +142,8 @@ def _land(connection: duckdb.DuckDBPyConnection, shape: Shape, first: date, last
             query = rows[platform, stream]
             used = {name: value for name, value in given.items() if f"${name}" in query + _STAMPED}
             connection.execute(
-                f"INSERT INTO {table.name} BY NAME SELECT account_id, record_key, day, payload, {_STAMPED} FROM ({query}) AS made ORDER BY day, account_id, record_key",
+                f"INSERT INTO {table.name} BY NAME SELECT account_id, record_key, day, payload, {_STAMPED} FROM ({query}) AS made "
+                "ORDER BY day, account_id, record_key",
                 used,
             )
             mark(connection, table.name, shape.institution, first)

@@ -3,6 +3,7 @@
 Not here: which sides there are and the table (night.py).
 """
 
+# ruff: noqa: INP001, T201 a folder of commands that print
 from __future__ import annotations
 
 import cProfile
@@ -184,9 +185,7 @@ def commands(folder: Path) -> dict[str, Any]:
 def _command(home: Path, more: Mapping[str, str]) -> dict[str, float]:
     environ = {**os.environ, **more, "TOLOK_HOME": str(home)}
     began = time.monotonic()
-    child = subprocess.Popen(  # noqa: S603 our own command
-        [sys.executable, "-c", "from pipelines.cli import app; app()", "run"], env=environ, stdout=subprocess.DEVNULL
-    )
+    child = subprocess.Popen([sys.executable, "-c", "from pipelines.cli import app; app()", "run"], env=environ, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:

@@ -435,18 +435,21 @@ def mark(connection: duckdb.DuckDBPyConnection, table_name: str, institution_id:
     Earlier notes that say no more than this one go. Of those that are left, all but the last `KEPT_MARKS` become one: who has not looked for
     so long sees more days as changed than did, never fewer.
     """
-    own = [table_name, institution_id]
+    own: list[object] = [table_name, institution_id]
     connection.execute("DELETE FROM meta.change WHERE table_name = ? AND institution_id = ? AND changed_from >= ?", [*own, changed_from])
     connection.execute("INSERT INTO meta.change SELECT nextval('meta.change_ids'), ?, ?, ?", [*own, changed_from])
     held = first(connection, "SELECT count(*) FROM meta.change WHERE table_name = ? AND institution_id = ?", own)
     if held and held[0] > 2 * KEPT_MARKS:
-        # They stand in the order of their days: an earlier day that came later would have taken the place of those before it.
-        last = "SELECT change_id FROM meta.change WHERE table_name = ? AND institution_id = ? ORDER BY change_id DESC OFFSET ? LIMIT 1"
-        joined = "UPDATE meta.change SET changed_from = (SELECT min(changed_from) FROM meta.change WHERE table_name = ? AND institution_id = ?) WHERE change_id = ?"
-        found = first(connection, last, [*own, KEPT_MARKS])
-        if found:
-            connection.execute(joined, [*own, found[0]])
-            connection.execute("DELETE FROM meta.change WHERE table_name = ? AND institution_id = ? AND change_id < ?", [*own, found[0]])
+        _join_marks(connection, own)
+
+
+def _join_marks(connection: duckdb.DuckDBPyConnection, own: list[object]) -> None:
+    """Make one of all but the last `KEPT_MARKS`. They stand in the order of their days, so the first has the earliest."""
+    where = "table_name = ? AND institution_id = ?"
+    marks = connection.execute(f"SELECT change_id, changed_from FROM meta.change WHERE {where} ORDER BY change_id", own).fetchall()
+    joined, earliest = marks[-KEPT_MARKS - 1][0], marks[0][1]
+    connection.execute(f"UPDATE meta.change SET changed_from = ? WHERE {where} AND change_id = ?", [earliest, *own, joined])
+    connection.execute(f"DELETE FROM meta.change WHERE {where} AND change_id < ?", [*own, joined])
 
 
 def due(

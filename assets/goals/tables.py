@@ -175,7 +175,7 @@ SERIES = ["institution_id", "goal_key", "indicator_key", "period_type"]
 SCORED = f"level = 'institution' AND dimension = '{ALL}' AND scope = '{ALL}' AND period_type IN ({', '.join(repr(name) for name in SCORE_PERIODS)})"
 
 
-def scorecard(  # noqa: PLR0913 each is a table
+def scorecard(
     choices: pl.LazyFrame,
     goal_indicators: pl.LazyFrame,
     definitions: pl.LazyFrame,
