@@ -77,7 +77,7 @@ class Transform:
         lookback_days: rows of day d need inputs from d - this on; None: all of them.
         version: raise it when the function changes its results; the table is then made anew.
         concerns: tells from the inputs whether the institution has any rows of this table; None: it may.
-        is_dense: there is a row for every day up to the last; so a new day changes rows from the last day that there was.
+        dense_by: each series, named by these columns, has a row for every day up to its last; a new day changes rows from that last day on.
         takes_since: the function also takes `since`, the first day whose rows are wanted, and may leave out those before.
         stretch_days: made anew from the beginning, it is made in stretches of so many days, to bound the memory; None: at once.
     """
@@ -90,6 +90,6 @@ class Transform:
     lookback_days: int | None = 0
     version: int = 1
     concerns: Callable[[Frames], bool] | None = None
-    is_dense: bool = False
+    dense_by: tuple[str, ...] = ()
     takes_since: bool = False
     stretch_days: int | None = None

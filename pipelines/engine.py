@@ -93,10 +93,22 @@ def _since(connection: duckdb.DuckDBPyConnection, transform: Transform, institut
                 f"SELECT min({source.reaches_from})::DATE - 1 FROM {source.table.name} WHERE institution_id = ? AND {source.table.day} >= ?"
             )
             days += [found for (found,) in connection.execute(query, [institution_id, day]).fetchall() if found is not None]
-    if transform.is_dense:
-        query = f"SELECT max({transform.output.day}) FROM {transform.output.name} WHERE institution_id = ?"
-        days += [found for (found,) in connection.execute(query, [institution_id]).fetchall() if found is not None]
+    if transform.dense_by:
+        days += _last_days(connection, transform, institution_id, changed)
     return min(days)
+
+
+def _last_days(connection: duckdb.DuckDBPyConnection, transform: Transform, institution_id: str, changed: Mapping[str, date]) -> list[date]:
+    """The last day that the table has, and the earliest of the last days of the series of which an input changed."""
+    table, series = transform.output, ", ".join(transform.dense_by)
+    lasts = f"SELECT {series}, max({table.day}) AS last FROM {table.name} WHERE institution_id = $institution_id GROUP BY {series}"
+    days = [first(connection, f"SELECT max(last) FROM ({lasts})", {"institution_id": institution_id})]
+    for source in {source.table.name: source for source in transform.inputs}.values():
+        if source.table.name in changed and source.table.day and {*transform.dense_by} <= {*source.table.names}:
+            moved = f"SELECT {series} FROM {source.table.name} WHERE institution_id = $institution_id AND {source.table.day} >= $day"
+            query = f"SELECT min(last) FROM ({lasts}) SEMI JOIN ({moved}) AS moved USING ({series})"
+            days.append(first(connection, query, {"institution_id": institution_id, "day": changed[source.table.name]}))
+    return [found[0] for found in days if found and found[0] is not None]
 
 
 def _stretches(
