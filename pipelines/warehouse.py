@@ -55,6 +55,8 @@ REASONS = {
 }
 # What SQLite, in which Dagster keeps its history, says instead of the system's words.
 SAID = {errno.ENOSPC: ("database or disk is full",), errno.EROFS: ("attempt to write a readonly database",)}
+# Notes of changes that are kept apart for each table and institution: who looks every night needs one.
+KEPT_MARKS = 64
 
 CHANGE = Table(
     "meta.change",
@@ -321,40 +323,76 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def read(
+def read(  # noqa: PLR0913 each leaves out rows in its own way
     connection: duckdb.DuckDBPyConnection,
     table: Table,
     institution_id: str,
     *,
     since: date | None = None,
+    until: date | None = None,
     json_types: str | None = None,
+    where: str | None = None,
+    picked: tuple[tuple[str, ...], str] | None = None,
+    keyed: tuple[tuple[str, ...], pl.Series] | None = None,
 ) -> pl.LazyFrame:
-    """One institution's rows of a table, from the day `since` on.
+    """One institution's rows of a table, from the day `since` on and before the day `until`.
 
-    With `json_types` (a DuckDB JSON structure) the column `payload` comes typed, as the struct column `p`.
+    With `json_types` (a DuckDB JSON structure) the column `payload` comes typed, as the struct column `p`. `where` is a further condition.
+    `picked` (columns, a query that gives them) stands in place of `since`; `keyed` (columns, values) adds rows from before `since`.
     """
-    wanted = [name for name in table.names if not (json_types and name == "payload")]
+    wanted = ", ".join(name for name in table.names if not (json_types and name == "payload"))
     if json_types:
-        wanted.append(f"json_transform(payload, {_literal(json_types)}) AS p")
-    query = f"SELECT {', '.join(wanted)} FROM {table.name} WHERE institution_id = ?"
-    parameters: list[object] = [institution_id]
-    if since is not None and table.day is not None:
-        query += f" AND {table.day} >= ?"
-        parameters.append(since)
+        wanted += f", json_transform(payload, {_literal(json_types)}) AS p"
+    parameters: dict[str, object] = {"institution_id": institution_id}
+    own = f"institution_id = $institution_id{f' AND ({where})' if where else ''}"
+    if until is not None and table.day is not None:
+        own += f" AND {table.day} < $until"
+        parameters["until"] = until
+    if picked is not None:
+        on, chosen = picked
+        if "$start" in chosen:
+            parameters["start"] = since or EARLIEST
+        query = f"SELECT {wanted} FROM {table.name} SEMI JOIN ({chosen}) AS picked USING ({', '.join(on)}) WHERE {own}"
+    elif since is not None and table.day is not None:
+        parameters["start"] = since
+        query = f"SELECT {wanted} FROM {table.name} WHERE {own} AND {table.day} >= $start"
+    else:
+        query, keyed = f"SELECT {wanted} FROM {table.name} WHERE {own}", None
+    if keyed is not None:
+        by, values = keyed
+        connection.register("wanted_keys", pl.DataFrame({"value": values.drop_nulls().unique()}))
+        # First which rows, by the few columns that tell, then all columns of those.
+        places = " UNION ".join(
+            f"SELECT {table.name}.rowid FROM {table.name} SEMI JOIN wanted_keys ON {name} = value WHERE {own} AND {table.day} < $start"
+            for name in by
+        )
+        query += f" UNION ALL SELECT {wanted} FROM {table.name} WHERE rowid IN ({places})"
     frame: pl.DataFrame = connection.sql(query, params=parameters).pl()
+    if keyed is not None:
+        connection.unregister("wanted_keys")
     times = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
     return frame.lazy().with_columns(pl.col(times).dt.convert_time_zone("UTC"))
 
 
-def replace(
-    connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str, rows: pl.DataFrame, *, since: date | None = None
+def replace(  # noqa: PLR0913 whose rows, and which days
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    institution_id: str,
+    rows: pl.DataFrame,
+    *,
+    since: date | None = None,
+    until: date | None = None,
 ) -> Written:
-    """Make `rows` the institution's rows from the day `since` on (None: all its rows), and mark what that changed.
+    """Make `rows` the institution's rows from the day `since` on (None: all its rows) and before `until`, and mark what that changed.
 
     Rows that are as they were are not written again. To be called inside a transaction, the table being there already.
     """
-    scope = "institution_id = $institution_id" + (f" AND {table.day} >= $since" if since and table.day else "")
-    parameters: dict[str, object] = {"institution_id": institution_id} | ({"since": since} if since and table.day else {})
+    scope = "institution_id = $institution_id"
+    parameters: dict[str, object] = {"institution_id": institution_id}
+    for name, bound, sign in (("since", since, ">="), ("until", until, "<")):
+        if bound and table.day:
+            scope += f" AND {table.day} {sign} ${name}"
+            parameters[name] = bound
     connection.register("incoming_rows", rows.select(table.names))
     try:
         connection.execute("CREATE OR REPLACE TEMP TABLE incoming AS FROM incoming_rows")
@@ -384,31 +422,51 @@ def replace(
     if changed_from is not None:
         connection.execute(f"DELETE FROM {table.name} WHERE {scope} AND ({keys}) IN (SELECT ({keys}) FROM gone)", parameters)
         touched = f"(SELECT {keys} FROM come UNION SELECT {keys} FROM gone) AS touched"
-        connection.execute(f"INSERT INTO {table.name} BY NAME SELECT incoming.* FROM incoming SEMI JOIN {touched} USING ({keys})")
+        # In the order of days, so that DuckDB finds the last ones without reading the others, however long the past.
+        order = f" ORDER BY {table.day}" if table.day else ""
+        connection.execute(f"INSERT INTO {table.name} BY NAME SELECT incoming.* FROM incoming SEMI JOIN {touched} USING ({keys}){order}")
         mark(connection, table.name, institution_id, changed_from)
     return Written(come - changed, changed, changed_from)
 
 
 def mark(connection: duckdb.DuckDBPyConnection, table_name: str, institution_id: str, changed_from: date) -> None:
-    """Note that the institution's rows of a table changed from a day on. In the same transaction as the change."""
-    connection.execute("INSERT INTO meta.change SELECT nextval('meta.change_ids'), ?, ?, ?", [table_name, institution_id, changed_from])
+    """Note that the institution's rows of a table changed from a day on. In the same transaction as the change.
+
+    Earlier notes that say no more than this one go. Of those that are left, all but the last `KEPT_MARKS` become one: who has not looked for
+    so long sees more days as changed than did, never fewer.
+    """
+    own: list[object] = [table_name, institution_id]
+    connection.execute("DELETE FROM meta.change WHERE table_name = ? AND institution_id = ? AND changed_from >= ?", [*own, changed_from])
+    connection.execute("INSERT INTO meta.change SELECT nextval('meta.change_ids'), ?, ?, ?", [*own, changed_from])
+    held = first(connection, "SELECT count(*) FROM meta.change WHERE table_name = ? AND institution_id = ?", own)
+    if held and held[0] > 2 * KEPT_MARKS:
+        _join_marks(connection, own)
+
+
+def _join_marks(connection: duckdb.DuckDBPyConnection, own: list[object]) -> None:
+    """Make one of all but the last `KEPT_MARKS`. They stand in the order of their days, so the first has the earliest."""
+    where = "table_name = ? AND institution_id = ?"
+    marks = connection.execute(f"SELECT change_id, changed_from FROM meta.change WHERE {where} ORDER BY change_id", own).fetchall()
+    joined, earliest = marks[-KEPT_MARKS - 1][0], marks[0][1]
+    connection.execute(f"UPDATE meta.change SET changed_from = ? WHERE {where} AND change_id = ?", [earliest, *own, joined])
+    connection.execute(f"DELETE FROM meta.change WHERE {where} AND change_id < ?", [*own, joined])
 
 
 def due(
     connection: duckdb.DuckDBPyConnection, table: Table, inputs: Iterable[str], institution_id: str, version: int
-) -> tuple[date | None, int]:
-    """The earliest day on which an input changed since the table was last made (None: nothing new), and the last change there is."""
+) -> tuple[dict[str, date], int]:
+    """Per input that changed since the table was last made the earliest day on which it did, and the last change there is."""
     consumed = first(
         connection, "SELECT change_id, version FROM meta.consumed WHERE table_name = ? AND institution_id = ?", [table.name, institution_id]
     )
     last_seen = consumed[0] if consumed and consumed[1] == version else -1
-    found = first(
-        connection,
-        "SELECT min(changed_from) FILTER (change_id > ?), max(change_id) FROM meta.change WHERE institution_id = ? AND list_contains(?, table_name)",
+    found = connection.execute(
+        "SELECT table_name, min(changed_from) FILTER (change_id > ?), max(change_id) FROM meta.change "
+        "WHERE institution_id = ? AND list_contains(?, table_name) GROUP BY table_name",
         [last_seen, institution_id, list(inputs)],
-    )
-    changed_from, latest = found or (None, None)
-    return (EARLIEST if last_seen == -1 and latest is not None else changed_from), latest if latest is not None else last_seen
+    ).fetchall()
+    changed = {name: EARLIEST if last_seen == -1 else day for name, day, _ in found if last_seen == -1 or day is not None}
+    return changed, max((last for _, _, last in found), default=last_seen)
 
 
 def consume(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str, change_id: int, version: int) -> None:

@@ -6,6 +6,7 @@ Not here: which indicators judge a goal (one module each) and how a value is com
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import cache, partial
 
 import polars as pl
@@ -170,8 +171,17 @@ SCORECARD = Table(
 SERIES = ["institution_id", "goal_key", "indicator_key", "period_type"]
 
 
+# The same as SQL: of a year's rows one in nine.
+SCORED = f"level = 'institution' AND dimension = '{ALL}' AND scope = '{ALL}' AND period_type IN ({', '.join(repr(name) for name in SCORE_PERIODS)})"
+
+
 def scorecard(
-    choices: pl.LazyFrame, goal_indicators: pl.LazyFrame, definitions: pl.LazyFrame, targets: pl.LazyFrame, **families: pl.LazyFrame
+    choices: pl.LazyFrame,
+    goal_indicators: pl.LazyFrame,
+    definitions: pl.LazyFrame,
+    targets: pl.LazyFrame,
+    since: date = date.min,
+    **families: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Every indicator of every goal that the institution pursues, in every period: also those that have no value, with the reason."""
     listed = _listed(choices, goal_indicators, definitions)
@@ -199,7 +209,7 @@ def scorecard(
         )
         .sort(*SERIES, "period_start")
     )
-    return _judged(_with_targets(_with_past(rows), targets)).with_columns(run_id=pl.lit("")).select(SCORECARD.names)
+    return _judged(_with_targets(_with_past(rows, since), targets)).with_columns(run_id=pl.lit("")).select(SCORECARD.names)
 
 
 def _listed(choices: pl.LazyFrame, goal_indicators: pl.LazyFrame, definitions: pl.LazyFrame) -> pl.LazyFrame:
@@ -221,8 +231,8 @@ def _listed(choices: pl.LazyFrame, goal_indicators: pl.LazyFrame, definitions: p
     )
 
 
-def _with_past(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Adds the previous period's value, the own benchmark and the trend. Trailing windows are compared 28 days apart.
+def _with_past(rows: pl.LazyFrame, since: date) -> pl.LazyFrame:
+    """The rows from `since` on with the previous period's value, the own benchmark and the trend. Trailing windows are compared 28 days apart.
 
     Only periods of which enough is known are compared with: a third of a month is no base for the next.
     """
@@ -236,8 +246,9 @@ def _with_past(rows: pl.LazyFrame) -> pl.LazyFrame:
         .otherwise(pl.col("period_start").dt.offset_by("-28d"))
     )
     past = rows.filter("is_comparable", "is_complete_period").select(*SERIES, before=pl.col("period_start"), previous_value="value")
-    rows = rows.with_columns(before=before).join(past, on=[*SERIES, "before"], how="left")
-    history = _history(rows).group_by([*SERIES, "period_start"]).agg(
+    known = rows
+    rows = rows.filter(pl.col("period_end") >= since).with_columns(before=before).join(past, on=[*SERIES, "before"], how="left")
+    history = _history(rows, known).group_by([*SERIES, "period_start"]).agg(
         benchmark=pl.when((pl.col("past_value").is_not_null() & (pl.col("step") > 0)).sum() >= BENCHMARK_MIN_KNOWN).then(
             pl.col("past_value").filter(pl.col("step") > 0).median()
         ),
@@ -250,9 +261,9 @@ def _with_past(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _history(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """For each row the values of itself (step 0) and of the 12 comparable periods before it that are complete."""
-    known = rows.filter("is_complete_period", "is_comparable").select(*SERIES, past_start=pl.col("period_start"), past_value="value")
+def _history(rows: pl.LazyFrame, known: pl.LazyFrame) -> pl.LazyFrame:
+    """For each row the values of itself (step 0) and of the 12 comparable periods before it that are complete, from what is known."""
+    known = known.filter("is_complete_period", "is_comparable").select(*SERIES, past_start=pl.col("period_start"), past_value="value")
     steps = pl.LazyFrame({"step": range(TREND_PERIODS + 1)}, schema={"step": pl.Int64})
     at = (
         pl.when(pl.col("period_type") == "month")
@@ -362,10 +373,14 @@ def transforms() -> tuple[Transform, ...]:
         ),
         Transform(
             SCORECARD,
-            (*families, choices, Input("goal_indicators", GOAL_INDICATOR), definitions, Input("targets", TARGET)),
+            (
+                *(Input(family, table, where=SCORED) for family, table in family_tables().items()),
+                *(choices, Input("goal_indicators", GOAL_INDICATOR), definitions, Input("targets", TARGET)),
+            ),
             scorecard,
             by_institution,
             lookback_days=SCORE_LOOKBACK_DAYS,
+            takes_since=True,
         ),
     )
 

@@ -13,8 +13,8 @@ from assets.indicators import formulas, leaderboard, measures
 from assets.indicators.registry import Indicator, indicators
 from assets.indicators.values import ALL, values_table
 from assets.reference import ACCOUNT, AVAILABILITY, GOAL_POPULATION, INDICATOR, LOCAL_DAY, STREAM
-from assets.staging import things
-from assets.transform import Input, Transform
+from assets.staging import STRETCH_DAYS, things
+from assets.transform import Frames, Input, Keyed, Transform
 from pipelines.tables import Table
 
 FAMILIES = {
@@ -89,10 +89,20 @@ def family_values(  # noqa: PLR0913 each is a table
     )
 
 
+def _moved(frames: Frames) -> pl.LazyFrame:
+    """The ids of the posts whose counters moved or that were answered."""
+    return pl.concat([frames["post_days"].select("post_id"), frames["comments"].select("post_id")]).drop_nulls().unique()
+
+
+def _first_posts(frames: Frames) -> pl.LazyFrame:
+    """The ids of the posts that the others continue."""
+    return frames["posts_"].select("root_id").unique()
+
+
 @cache
 def transforms() -> tuple[Transform, ...]:
     """The measures, then the families."""
-    posts, coverage = Input("posts_", things.POSTS, whole=True), Input("coverage", things.COVERAGE)
+    posts, coverage = Input("posts_", things.POSTS), Input("coverage", things.COVERAGE)
     accounts, populations = Input("accounts_", ACCOUNT), Input("populations", GOAL_POPULATION)
     availability, streams, local_days = Input("availability", AVAILABILITY), Input("streams", STREAM), Input("local_days", LOCAL_DAY)
     comments, account_days = Input("comments", things.COMMENTS), Input("account_days", things.ACCOUNT_DAYS)
@@ -102,18 +112,25 @@ def transforms() -> tuple[Transform, ...]:
         Transform(
             measures.DAY_MEASURES,
             (
-                *(Input("post_days", things.POST_DAYS), posts, comments, Input("mentions", things.MENTIONS), account_days, coverage),
+                Input("post_days", things.POST_DAYS),
+                Input("posts_", things.POSTS, keyed=Keyed(("post_id",), _moved)),
+                Input("roots", things.POSTS, keyed=Keyed(("post_id",), _first_posts)),
+                *(comments, Input("mentions", things.MENTIONS), account_days),
+                # Whether a day's posts were listed can be known until they are no longer asked for.
+                Input("coverage", things.COVERAGE, reach_back_days=31),
                 *(accounts, populations, availability, streams),
             ),
             measures.day_measures,
             by_institution,
-            # Whether a day's posts were listed can be known until they are no longer asked for.
-            reach_back_days=31,
             lookback_days=1,
+            stretch_days=STRETCH_DAYS,
         ),
         Transform(
             measures.POST_MEASURES,
-            (Input("snapshots", things.POST_SNAPSHOTS), posts, comments, account_days, coverage, local_days),
+            (
+                Input("snapshots", things.POST_SNAPSHOTS, where=measures.AT_AGE_AT_MOST),
+                *(posts, comments, account_days, coverage, local_days),
+            ),
             measures.post_measures,
             by_institution,
             reach_back_days=measures.COHORT_AGE_DAYS + 3,

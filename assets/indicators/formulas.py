@@ -237,7 +237,7 @@ def cohort(  # noqa: PLR0913 each is a table
     parts = [name for name in compute.numerator if name in COHORT_MEASURES]
     needed = {*parts, compute.denominator}
     has = _given(availability, needed)
-    belonging = post_population(posts_, populations).filter(
+    belonging = post_population(posts_, posts_, populations).filter(
         (pl.col("post_id") == pl.col("root_id")) & pl.col("post_type").is_in(COUNTED_TYPES)
     )
     rated = belonging.select(*ACCOUNT_KEY, "population_id", "post_id").join(post_measures, on=[*ACCOUNT_KEY, "post_id"]).join(

@@ -18,6 +18,8 @@ COHORT_MEASURES = (*COUNTER_MEASURES, "reach", "exposures", "comments_audience",
 COUNTED_TYPES = ("post", "quote")
 COHORT_AGE = pl.duration(days=7)
 COHORT_AGE_DAYS = 7
+# Later than this a snapshot is never the one at the age of 7 days, of no part of a thread. An edit may bring a version's age a little forward.
+AT_AGE_AT_MOST = "observed_at <= created_at + INTERVAL 10 DAY"
 # A snapshot further than this from the age of 7 days says nothing about it [D].
 COHORT_TOLERANCE = pl.duration(hours=48)
 WHO = list(ACCOUNT_KEY)
@@ -88,9 +90,12 @@ POST_MEASURES = Table(
 )  # fmt: skip
 
 
-def post_population(posts_: pl.LazyFrame, populations: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per population and post (parts of threads and replies too) that belongs to it: a part belongs where its first post does."""
-    roots = posts_.filter(pl.col("post_id") == pl.col("root_id"))
+def post_population(posts_: pl.LazyFrame, roots: pl.LazyFrame, populations: pl.LazyFrame) -> pl.LazyFrame:
+    """One row per population and post (parts of threads and replies too) that belongs to it: a part belongs where its first post does.
+
+    `roots` are posts among which the first ones of all threads are found.
+    """
+    roots = roots.filter(pl.col("post_id") == pl.col("root_id"))
     wanted = populations.rename({"hashtags": "hashtags_wanted"})
     pairs = roots.join(wanted, on="institution_id").filter(_account_is_in())
     by_rule = (
@@ -115,6 +120,7 @@ def _account_is_in() -> pl.Expr:
 def day_measures(  # noqa: PLR0913 each is a table
     post_days: pl.LazyFrame,
     posts_: pl.LazyFrame,
+    roots: pl.LazyFrame,
     comments: pl.LazyFrame,
     mentions: pl.LazyFrame,
     account_days: pl.LazyFrame,
@@ -125,7 +131,7 @@ def day_measures(  # noqa: PLR0913 each is a table
     streams: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """One row per population, account and day; items also per platform."""
-    belonging = post_population(posts_, populations)
+    belonging = post_population(posts_, roots, populations)
     grid = _grid(coverage, accounts_, populations)
     by = ["institution_id", "population_id", "platform", "account_id", "day"]
     counters = post_days.filter(pl.col("delta_days").is_not_null()).join(belonging, on=[*WHO, "post_id"]).group_by(by).agg(

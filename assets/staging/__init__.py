@@ -16,7 +16,7 @@ from assets.raw import FETCH, raw_table
 from assets.reference import ACCOUNT, LOCAL_DAY, STREAM
 from assets.staging import common, things
 from assets.staging.mapping import Given, PlatformMapping
-from assets.transform import Input, Transform
+from assets.transform import Frames, Input, Keyed, Picked, Transform
 from connectors.registry import platforms
 
 
@@ -28,12 +28,14 @@ def mappings() -> dict[str, PlatformMapping]:
     return {mapping.platform: mapping for mapping in found}
 
 
-def _raw_inputs(shape: Given) -> tuple[Input, ...]:
+def _raw_inputs(shape: Given, picked: Picked | None = None, reaches_from: str | None = None) -> tuple[Input, ...]:
     return tuple(
         Input(
             mapping.platform,
             raw_table(platforms()[mapping.platform], platforms()[mapping.platform].stream(mapping.sources[shape].stream)),
             json.dumps(mapping.sources[shape].json_types),
+            picked=picked and Picked(picked.on, picked.query.format(table=f"raw.{mapping.platform}__{mapping.sources[shape].stream}")),
+            reaches_from=reaches_from,
         )
         for mapping in mappings().values()
         if shape in mapping.sources
@@ -47,53 +49,88 @@ def _parse(shape: Given, then: str, **inputs: pl.LazyFrame) -> pl.LazyFrame:
     return result
 
 
+def _answered(frames: Frames) -> pl.LazyFrame:
+    """The ids of the posts that the items answer."""
+    raw = {name: frames[name] for name in mappings() if name in frames}
+    items = common.given("items", mappings().values(), raw)
+    return pl.concat([items.select(key=name) for name in ("conversation_id", "parent_id")]).drop_nulls().unique()
+
+
 BY_ACCOUNT = ("institution_id", "account_id")
 # Posts are read again for 30 days; a post's row can change as long, and some days more for a late first sighting.
 POST_CHANGES_DAYS = 40
-EVERYTHING = 36_500
+# A year of snapshots in memory at once, when all are made anew.
+STRETCH_DAYS = 366
+# Of an account, and of a post's version, the first and the last snapshot say all that is asked here.
+ENDS_OF_ACCOUNTS = Picked(
+    ("account_id", "day"),
+    "SELECT account_id, unnest([min(day), max(day)]) AS day FROM {table} WHERE institution_id = $institution_id GROUP BY 1",
+)
+ENDS_OF_POSTS = Picked(
+    ("account_id", "record_key", "day"),
+    "SELECT account_id, record_key, unnest([min(day), max(day)]) AS day FROM {table} "
+    "WHERE institution_id = $institution_id AND day >= $start GROUP BY 1, 2",
+)
+# Of the fetches before the first day: where each stream began and reached back to, its last known night, and its last of all.
+FETCHES = Picked(
+    ("platform", "account_id", "stream", "day"),
+    f"""
+    SELECT platform, account_id, stream, unnest([
+        min(day), arg_min(day, window_start), max(day), max(day) FILTER (is_complete AND is_last AND day < $start)
+    ]) AS day FROM {FETCH.name} WHERE institution_id = $institution_id GROUP BY 1, 2, 3
+    UNION SELECT platform, account_id, stream, day FROM {FETCH.name} WHERE institution_id = $institution_id AND day >= $start
+    """,
+)
 
 
 @cache
 def transforms() -> tuple[Transform, ...]:
     """The staging tables in an order in which each finds its inputs ready."""
     coverage = Input("coverage", things.COVERAGE)
-    posts = Input("posts_", things.POSTS, whole=True)
+    posts = Input("posts_", things.POSTS, keyed=Keyed(("post_id", "version_id"), _answered))
     streams, local_days, accounts = Input("streams", STREAM), Input("local_days", LOCAL_DAY), Input("accounts_", ACCOUNT)
     items = (*_raw_inputs("items"), posts, accounts)
     return (
         Transform(
             things.COVERAGE,
-            (Input("fetches", FETCH), streams, local_days, accounts),
+            (Input("fetches", FETCH, reaches_from="window_start", picked=FETCHES), streams, local_days, accounts),
             common.coverage,
             ("institution_id",),
-            EVERYTHING,
-            None,
+            # A window of events that ended in the night before still covers the beginning of the day.
+            lookback_days=1,
+            dense_by=("platform", "account_id"),
         ),
-        # Made whole, so read whole: its first day would else be the first changed one.
         Transform(
             things.ACCOUNTS,
-            _raw_inputs("account_snapshots"),
+            _raw_inputs("account_snapshots", ENDS_OF_ACCOUNTS),
             partial(_parse, "account_snapshots", "accounts"),
             BY_ACCOUNT,
-            lookback_days=None,
         ),
         Transform(things.ACCOUNT_DAYS, _raw_inputs("account_snapshots"), partial(_parse, "account_snapshots", "account_days"), BY_ACCOUNT),
         Transform(
             things.POSTS,
-            (*_raw_inputs("post_snapshots"), coverage, streams, local_days, Input("fetches", FETCH)),
+            # An account that is listed for the first time shows posts that are older than a night reaches otherwise.
+            (*_raw_inputs("post_snapshots", ENDS_OF_POSTS, "window_start"), coverage, streams, local_days, Input("fetches", FETCH)),
             partial(_parse, "post_snapshots", "posts"),
             BY_ACCOUNT,
             reach_back_days=POST_CHANGES_DAYS,
             lookback_days=POST_CHANGES_DAYS,
             version=2,
         ),
-        Transform(things.POST_SNAPSHOTS, _raw_inputs("post_snapshots"), partial(_parse, "post_snapshots", "post_snapshots"), BY_ACCOUNT),
+        Transform(
+            things.POST_SNAPSHOTS,
+            _raw_inputs("post_snapshots"),
+            partial(_parse, "post_snapshots", "post_snapshots"),
+            BY_ACCOUNT,
+            stretch_days=STRETCH_DAYS,
+        ),
         Transform(
             things.POST_DAYS,
             (Input("snapshots", things.POST_SNAPSHOTS), coverage),
             common.post_days,
             BY_ACCOUNT,
             lookback_days=common.MAX_DELTA_DAYS + 1,
+            stretch_days=STRETCH_DAYS,
         ),
         # An item that is edited after midnight stays on the day of its first version.
         Transform(things.COMMENTS, items, partial(_parse, "items", "comments"), ("institution_id",), lookback_days=1),
