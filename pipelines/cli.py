@@ -185,7 +185,7 @@ def init(
     out.print(f"Wrote {_short(path)} (and {schema.name} for your editor). Next:", highlight=False)
     out.print("  1. edit it: accounts, goals, targets", highlight=False)
     out.print(
-        f"  2. set the secrets: export TOLOK_HMAC_KEY={secrets.token_hex(32)}   (keep it: it must stay the same)",
+        f"  2. set the secrets: export TOLOK_HMAC_KEY={secrets.token_hex(32)}   (keep it; to change it: docs/privacy.md)",
         highlight=False,
         soft_wrap=True,
     )

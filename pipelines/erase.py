@@ -35,7 +35,7 @@ from pipelines.persons import informed
 from pipelines.rewrite import compact
 from pipelines.settings import SettingsError
 from pipelines.tables import Table, key
-from pipelines.warehouse import Column, ensure, first, transaction
+from pipelines.warehouse import Column, ensure, first, rows, transaction
 
 if TYPE_CHECKING:
     from connectors.privacy import Private
@@ -120,6 +120,30 @@ def erase(house: House, platform: str, person_id: str) -> Erased:
         # Deleted rows stay in the file's free blocks: it is written anew, also when nothing was found, for a kill may have come before.
         compact(connection, house.warehouse.path)
     return erased
+
+
+def kept_of(house: House, platform: str, person_id: str) -> list[dict[str, object]]:
+    """What is kept of a person, item by item, for a person who asks: nothing is changed. Reads as long as no run works.
+
+    Raises:
+        ErasureRefused, NoKeyError, HomeBusyError, WarehouseError: as for `erase`.
+    """
+    _refuse(house, platform, person_id)
+    pseudonyms = list(house.pseudonyms().every(platform, person_id))
+    found: list[dict[str, object]] = []
+    with house.lock(), house.warehouse.open() as connection:
+        for table in EVENTS:
+            ensure(connection, table)
+            own = f"FROM {table.name} WHERE platform = ? AND list_contains(?, author_key) ORDER BY created_at"
+            found += [
+                {"kept in": table.name} | row for row in rows(connection, f"SELECT * EXCLUDE (author_key) {own}", [platform, pseudonyms])
+            ]
+        for _, _, table in _streams(platform):
+            ensure(connection, table)
+            count = len(_rows_with(connection, table, "payload", pseudonyms))
+            if count:
+                found.append({"kept in": table.name, "records that hold the pseudonym": count})
+    return found
 
 
 def _refuse(house: House, platform: str, person_id: str) -> None:
@@ -477,4 +501,4 @@ def _clean_zip(path: Path, marks: Marks) -> int:
     return 1
 
 
-__all__ = ["ERASURE", "Erased", "ErasureRefused", "erase"]
+__all__ = ["ERASURE", "Erased", "ErasureRefused", "erase", "kept_of"]

@@ -35,12 +35,18 @@ def register(app: typer.Typer, house_of: Callable[[Path | None], House], in_word
         platform: Annotated[str, typer.Argument(help="Key of the platform, e.g. mastodon, x")],
         person_id: Annotated[str, typer.Argument(metavar="ID", help="The platform's id of the person; - reads it from standard input")],
         home: Home = None,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, as JSON, what is kept of the person, and erase nothing")] = False,  # noqa: FBT002
         as_json: AsJson = False,  # noqa: FBT002 a switch
     ) -> None:
         """Erase a person from everything under the home, and keep them from coming back. The id is not written anywhere."""
         from pipelines.erase import erase as erase_person  # noqa: PLC0415
+        from pipelines.erase import kept_of  # noqa: PLC0415
 
         typed = sys.stdin.readline().strip() if person_id == FROM_INPUT else person_id
+        if dry_run:
+            with in_words():
+                out.print_json(json.dumps(kept_of(house_of(home), platform, typed), default=str))
+            return
         with in_words():
             erased = erase_person(house_of(home), platform, typed)
         counts = {place: count for place, count in sorted(erased.counts.items()) if count}
