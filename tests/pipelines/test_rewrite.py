@@ -14,6 +14,8 @@ NEEDLE = "a-word-that-stands-nowhere-else"
 def test_what_was_deleted_is_in_no_byte_and_comments_sequences_macros_and_views_are_there(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(path)) as connection:
+        # Packed, the needle could not be seen in the bytes, though it would be there.
+        connection.execute("PRAGMA force_compression = 'uncompressed'")
         connection.execute("CREATE SCHEMA meta")
         connection.execute("CREATE SEQUENCE meta.ids")
         connection.execute("CREATE TABLE meta.t (a BIGINT NOT NULL, b VARCHAR)")
