@@ -28,8 +28,8 @@ STORAGE_VERSION = "v1.2.0"
 # Raised when a draft is built otherwise than before: then the last file is no base for the next.
 LAYOUT = 1
 WHOLE = "whole"
-# Replaced months leave holes, and DuckDB fills them with the next ones: 200 publishes of a month of 1 M rows end at 1.2 times the size of
-# a file built whole (bench/publish.py). Beyond this share, and some blocks that small tables waste, the draft is built whole.
+# Replaced months leave holes, which DuckDB fills with the next ones: with 10 M rows and one increment 208 MB (bench/publish.py). Beyond this
+# share, and some blocks that many small tables waste, the draft is built whole: that bounds the file, whatever DuckDB does.
 SPARE_SHARE = 1.5
 SPARE_BYTES = 8 * 2**20
 DICTIONARY = (DATA_DICTIONARY, SCHEMA_VERSION_TABLE, CHANGELOG)

@@ -106,9 +106,10 @@ POINTS: dict[str, Callable[[], None]] = {
     "mid-goal": lambda: patched("pipelines.engine.consume", when=table("goals.goal_fundraising")),
     "mid-audit": lambda: patched("pipelines.stamps.approve", nth=3),
     "before-publish": lambda: patched("pipelines.wiring.publish"),
-    "mid-copy": lambda: patched("assets.publish.comment", nth=4),
+    "mid-copy": lambda: patched("assets.draft.in_periods", nth=4),
     "before-swap": lambda: patched("os.replace", when=moved_to("tolok.duckdb")),
     "after-swap": lambda: patched("os.replace", when=moved_to("tolok.duckdb"), after=True),
+    "mid-parquet": lambda: patched("os.replace", when=lambda _, target, **__: Path(target).suffix == ".parquet", nth=5),
     "before-sums": lambda: patched("os.replace", when=moved_to("SHA256SUMS")),
     "before-status": lambda: patched("os.replace", when=moved_to("status.json")),
 }
