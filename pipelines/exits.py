@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 
+from assets.draft import DraftError
 from checks.gate import BrokenCheckError
 from connectors.failures import DoorError
 from connectors.privacy import NoKeyError
@@ -45,6 +46,7 @@ CODES: Mapping[type[BaseException], Exit] = {
     DoorError: Exit.NOT_WHOLE,
     TransformError: Exit.NOT_WHOLE,
     BrokenCheckError: Exit.NOT_WHOLE,
+    DraftError: Exit.NOT_WHOLE,
     SettingsError: Exit.WRONG,
     NoKeyError: Exit.WRONG,
     HomeBusyError: Exit.BUSY,
