@@ -30,8 +30,6 @@ ZONE_TAG = "tolok/zone"
 # A run with these is a backfill of the days between them, both included, in each institution's zone.
 FROM_TAG = "tolok/from"
 TO_TAG = "tolok/to"
-# One writer: the warehouse is one file.
-POOL = "warehouse"
 GROUPS = {
     "raw": "raw",
     "ref": "reference",
@@ -126,7 +124,6 @@ def raw_asset() -> dg.AssetsDefinition:
         name="raw",
         specs=specs,
         can_subset=True,
-        pool=POOL,
         check_specs=[
             dg.AssetCheckSpec("arrived", asset=spec.key, description="All accounts' lists were read to their end.") for spec in specs
         ],
@@ -184,7 +181,6 @@ def reference_asset() -> dg.AssetsDefinition:
     @dg.asset(
         key=REFERENCE_KEY,
         group_name="reference",
-        pool=POOL,
         kinds={"duckdb"},
         description="One row per thing that was chosen or defined: institutions, accounts, goals, indicators, populations, targets, days.",
     )
@@ -216,7 +212,6 @@ def transform_asset(transform: Transform) -> dg.AssetsDefinition:
         deps=sorted(deps),
         group_name=GROUPS[table.schema_name],
         description=table.description,
-        pool=POOL,
         kinds={"polars", "duckdb"},
         metadata={
             "dagster/column_schema": column_schema(table),
@@ -257,7 +252,6 @@ def approval_asset() -> dg.AssetsDefinition:
         key=APPROVAL_KEY,
         deps=sorted({asset_key(table) for table in audited().values()}),
         group_name="checks",
-        pool=POOL,
         kinds={"great_expectations"},
         description="One stamp per table, institution and month whose promises hold. What has no stamp is not published, from whichever door.",
     )
@@ -300,7 +294,7 @@ def promise_checks() -> dg.AssetChecksDefinition:
         for key, names in tables.items()
     ]
 
-    @dg.multi_asset_check(name="promises", specs=specs, can_subset=True, pool=POOL)
+    @dg.multi_asset_check(name="promises", specs=specs, can_subset=True)
     def promises(context: dg.AssetCheckExecutionContext, house: dg.ResourceParam[House]) -> Iterator[dg.AssetCheckResult]:
         verdicts = _audit(context, house)
         for check_key in sorted(context.selected_asset_check_keys):
@@ -353,7 +347,6 @@ def publish_asset() -> dg.AssetsDefinition:
         key=PUBLISH_KEY,
         deps=[APPROVAL_KEY],
         group_name="publish",
-        pool=POOL,
         kinds={"duckdb"},
         description="One file per institution with its approved tables, swapped in whole. What was not approved leaves yesterday's file standing.",
     )
@@ -402,7 +395,6 @@ def closing_asset() -> dg.AssetsDefinition:
         key=CLOSING_KEY,
         deps=[PUBLISH_KEY],
         group_name="publish",
-        pool=POOL,
         description="The night's last step: it fails when a gap is open or an institution was refused, so that somebody looks.",
     )
     def closing(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> dg.MaterializeResult[None]:
