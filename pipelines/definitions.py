@@ -51,6 +51,8 @@ def occupied(house: House) -> dg.ResourceDefinition:
         except (HomeBusyError, WarehouseError) as refusal:
             raise dg.Failure(str(refusal), allow_retries=False) from None
         with stack:
+            if context.instance is not None and context.run_id is not None:
+                _bury(context.instance, context.run_id)
             if context.run is not None and context.instance is not None:
                 logs.follow(house, context.instance, context.run)
             yield house
@@ -60,6 +62,13 @@ def occupied(house: House) -> dg.ResourceDefinition:
                     end_run(connection, context.run_id, house.clock.now(), "ended")
 
     return home
+
+
+def _bury(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Runs that Dagster takes for running are dead: the lock is ours. Left so, the queue would wait for them for ever."""
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])):
+        if run.run_id != run_id:
+            instance.report_run_failed(run, "The run was killed, or the machine went off. The next run went on from there.")
 
 
 def _with_freshness(spec: dg.AssetSpec) -> dg.AssetSpec:

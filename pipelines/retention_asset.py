@@ -9,7 +9,7 @@ import dagster as dg
 
 from pipelines import retention
 from pipelines.house import House
-from pipelines.wiring import POOL, institutions_of
+from pipelines.wiring import institutions_of
 
 RETENTION_KEY = dg.AssetKey(["meta", "retention"])
 # After the night, before people come; by itself, so that a night that fails keeps nothing longer.
@@ -23,7 +23,6 @@ def retention_asset() -> dg.AssetsDefinition:
     @dg.asset(
         key=RETENTION_KEY,
         group_name="privacy",
-        pool=POOL,
         kinds={"duckdb"},
         description="One row per table from which old rows were taken: the platforms' answers after 30 days, single comments after 13 months.",
     )

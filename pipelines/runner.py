@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pipelines.house import House
 
 # Telemetry off: nothing leaves the machine. No sign-up window over the UI. One run at a time, and a cancelled run gives its place back.
+# No pools: the place of a run that was killed is never given back, and the next one waits for it for ever (tried). The home's lock is the guard.
 DAGSTER_YAML = """\
 telemetry:
   enabled: false
@@ -38,8 +39,6 @@ nux:
 concurrency:
   runs:
     max_concurrent_runs: 1
-  pools:
-    default_limit: 1
 run_monitoring:
   enabled: true
   free_slots_after_run_end_seconds: 60

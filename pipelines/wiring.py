@@ -31,8 +31,6 @@ from pipelines.warehouse import count, ensure
 # A run can be confined to some institutions: "tolok/institutions" names them, "tolok/zone" takes those of one time zone.
 INSTITUTIONS_TAG = "tolok/institutions"
 ZONE_TAG = "tolok/zone"
-# One writer: the warehouse is one file.
-POOL = "warehouse"
 GROUPS = {
     "raw": "raw",
     "ref": "reference",
@@ -127,7 +125,6 @@ def raw_asset() -> dg.AssetsDefinition:
         name="raw",
         specs=specs,
         can_subset=True,
-        pool=POOL,
         check_specs=[
             dg.AssetCheckSpec("arrived", asset=spec.key, description="All accounts' lists were read to their end.") for spec in specs
         ],
@@ -186,7 +183,6 @@ def reference_asset() -> dg.AssetsDefinition:
     @dg.asset(
         key=REFERENCE_KEY,
         group_name="reference",
-        pool=POOL,
         kinds={"duckdb"},
         description="One row per thing that was chosen or defined: institutions, accounts, goals, indicators, populations, targets, days.",
     )
@@ -219,7 +215,6 @@ def transform_asset(transform: Transform) -> dg.AssetsDefinition:
         deps=sorted(deps),
         group_name=GROUPS[table.schema_name],
         description=table.description,
-        pool=POOL,
         kinds={"polars", "duckdb"},
         metadata={
             "dagster/column_schema": column_schema(table),
@@ -261,7 +256,6 @@ def approval_asset() -> dg.AssetsDefinition:
         key=APPROVAL_KEY,
         deps=sorted({asset_key(table) for table in audited().values()}),
         group_name="checks",
-        pool=POOL,
         kinds={"great_expectations"},
         description="One stamp per table, institution and month whose promises hold. What has no stamp is not published, from whichever door.",
     )
@@ -305,7 +299,7 @@ def promise_checks() -> dg.AssetChecksDefinition:
         for key, names in tables.items()
     ]
 
-    @dg.multi_asset_check(name="promises", specs=specs, can_subset=True, pool=POOL)
+    @dg.multi_asset_check(name="promises", specs=specs, can_subset=True)
     @discreet
     def promises(context: dg.AssetCheckExecutionContext, house: dg.ResourceParam[House]) -> Iterator[dg.AssetCheckResult]:
         verdicts = _audit(context, house)
@@ -359,7 +353,6 @@ def publish_asset() -> dg.AssetsDefinition:
         key=PUBLISH_KEY,
         deps=[APPROVAL_KEY],
         group_name="publish",
-        pool=POOL,
         kinds={"duckdb"},
         description="One file per institution with its approved tables, swapped in whole. What was not approved leaves yesterday's file standing.",
     )
@@ -409,7 +402,6 @@ def closing_asset() -> dg.AssetsDefinition:
         key=CLOSING_KEY,
         deps=[PUBLISH_KEY],
         group_name="publish",
-        pool=POOL,
         description="The night's last step: it fails when a gap is open or an institution was refused, so that somebody looks.",
     )
     @discreet
