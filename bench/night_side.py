@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -34,7 +34,11 @@ MB = 2**20
 
 def main(folder: Path, kind: str, *arguments: str) -> None:
     """Measure and print."""
-    told = commands(folder) if kind == "commands" else history(folder, Shape(*(int(arguments[at]) for at in (1, 2, 3, 0))))
+    if kind == "commands":
+        told = commands(folder)
+    else:
+        shape = Shape(*(int(arguments[at]) for at in (1, 2, 3, 0)))
+        told = {"history": history, "first": _first, "new": _new}[kind](folder, shape)
     print(json.dumps(told))
 
 
@@ -50,35 +54,23 @@ def peak_mb() -> float:
 
 
 def history(folder: Path, shape: Shape) -> dict[str, Any]:
-    """A past landed at once and taken in whole (in a child, so that its memory is not the new day's), then some new days."""
+    """A past landed at once and taken in whole (in a process of its own, so that its memory is not the new day's), then some new days."""
     house = make_home(folder, [shape])
-    first = _in_a_child(lambda: _first_time(house, shape))
-    return {
-        "snapshots": shape.snapshots,
-        "warehouse_mb": house.warehouse.path.stat().st_size / MB,
-        "first": first,
-        **_in_a_child(lambda: _new_days(house, shape)),
-    }
+    first = _in_a_child(folder, "first", shape)
+    return {"snapshots": shape.snapshots, "warehouse_mb": house.warehouse.path.stat().st_size / MB, "first": first} | _in_a_child(
+        folder, "new", shape
+    )
 
 
-def _in_a_child(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Fork before any thread of DuckDB or Polars lives here; the child tells what it measured through a pipe."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with os.fdopen(write, "w") as out:
-            out.write(json.dumps(measure()))
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as told:
-        text = told.read()
-    _, status = os.waitpid(child, 0)
-    if status or not text:
-        sys.exit(f"A side failed with status {status}.")
-    return dict(json.loads(text))
+def _in_a_child(folder: Path, kind: str, shape: Shape) -> dict[str, Any]:
+    """A process that is started, not forked: Polars does not survive a fork (a child hung)."""
+    arguments = map(str, (folder, kind, shape.nights, shape.accounts, shape.posts, shape.mentions))
+    done = subprocess.run([sys.executable, "-m", "bench.night_side", *arguments], stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _first_time(house: House, shape: Shape) -> dict[str, Any]:
+def _first(folder: Path, shape: Shape) -> dict[str, Any]:
+    house = make_home(folder, [shape])
     with house.warehouse.open() as connection:
         land_past(connection, shape)
     began, wall = cpu_s(), time.monotonic()
@@ -86,7 +78,8 @@ def _first_time(house: House, shape: Shape) -> dict[str, Any]:
     return {"cpu": cpu_s() - began, "wall": time.monotonic() - wall, "peak_mb": peak_mb(), "steps": steps}
 
 
-def _new_days(house: House, shape: Shape) -> dict[str, Any]:
+def _new(folder: Path, shape: Shape) -> dict[str, Any]:
+    house = make_home(folder, [shape])
     steps: list[dict[str, float]] = []
     walls: list[float] = []
     _warm()
@@ -131,7 +124,7 @@ def _measured(used: dict[str, float], name: str) -> Iterator[None]:
 
 def _night(house: House, run_id: str) -> dict[str, float]:
     """Everything after landing, step by step as Dagster calls it: each step opens the warehouse for itself. CPU seconds by step."""
-    from assets.publish import audited, publish  # noqa: PLC0415 so that no thread lives before the fork
+    from assets.publish import audited, publish  # noqa: PLC0415 only where a night is played
     from checks import gate  # noqa: PLC0415 likewise
     from pipelines import engine, night  # noqa: PLC0415 likewise
     from pipelines.reference import write_reference  # noqa: PLC0415 likewise
