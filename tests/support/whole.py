@@ -151,7 +151,7 @@ def owed(house: House) -> list[str]:
             transform.output.name
             for transform in night.all_transforms()
             for one in institutions_of(house)
-            if due(connection, transform.output, [source.table.name for source in transform.inputs], one, transform.version)[0] is not None
+            if due(connection, transform.output, [source.table.name for source in transform.inputs], one, transform.version)[0]
         ]
 
 
