@@ -363,6 +363,8 @@ def _keep_run(folder: Path, target: Path, day: date) -> None:
     link.unlink(missing_ok=True)
     os.link(target, link)
     link.replace(kept / FILE_NAME)
+    # Two names of one file: moving the one over the other leaves both.
+    link.unlink(missing_ok=True)
     for old in sorted((folder / "runs").iterdir())[:-KEPT_RUNS]:
         shutil.rmtree(old)
 

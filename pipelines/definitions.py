@@ -54,6 +54,7 @@ def occupied(house: House) -> dg.ResourceDefinition:
             if context.instance is not None and context.run_id is not None:
                 _bury(context.instance, context.run_id)
             if context.run is not None and context.instance is not None:
+                _bury(context.instance, context.run.run_id)
                 logs.follow(house, context.instance, context.run)
             yield house
             # What would hinder this has failed a step of the run already.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from pipelines.house import House
@@ -103,4 +104,6 @@ def test_the_command_that_died_twice_is_the_command_that_heals(
     assert healed.returncode == 0, healed.stdout + healed.stderr
     assert_same(house, undisturbed)
     assert sorted(str(how) for _, how in runs(house).values()) == ["died", "died", "whole", "whole"]
+    with dg.DagsterInstance.from_config(str(house.dagster_path)) as history:
+        assert sorted(run.status.value for run in history.get_runs()) == ["FAILURE", "FAILURE", "SUCCESS"]
     _read_throughout(told.reads, told.errors, told.versions, house, night_due)

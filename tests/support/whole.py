@@ -83,7 +83,7 @@ def environment(house: House) -> dict[str, str]:
 
 
 def typed(
-    house: House, *words: str, killed_at: str | None = None, seconds: float = 120, before: Callable[[], None] | None = None
+    house: House, *words: str, killed_at: str | None = None, seconds: float = 300, before: Callable[[], None] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of Tolok's in a process of its own, to its end; `before` is done in it first, by the parent's code."""
     # Files, not pipes: a process that is killed leaves children of Dagster's behind, which would hold a pipe open.
@@ -151,7 +151,7 @@ def owed(house: House) -> list[str]:
             transform.output.name
             for transform in night.all_transforms()
             for one in institutions_of(house)
-            if due(connection, transform.output, [source.table.name for source in transform.inputs], one, transform.version)[0] is not None
+            if due(connection, transform.output, [source.table.name for source in transform.inputs], one, transform.version)[0]
         ]
 
 
