@@ -249,7 +249,10 @@ class _Reading:
         if written and len(self._seen) == before:
             message = f"{self.stream.name}: the platform gave the same page again under another address. What came is kept."
             raise PagingLoop(message)
-        self._write(_joined(self._stamp, written))
+        # NDJSON: inside JSON strings a bare newline is not allowed, so those between tokens are all there are.
+        self._write(
+            b"".join(b'{%s,"payload":%s}\n' % (self._stamp, payload.replace(b"\n", b" ").replace(b"\r", b" ")) for payload in written)
+        )
         self.fetched.records += len(written)
         self.is_past_the_window = last is Fate.OLDER
 
@@ -319,21 +322,6 @@ class _Reading:
         reached = fitness.instant(fitness.member(record, resume.field if resume.is_time else self.stream.newest_first or ""))
         if value is not None and reached is not None:
             self.place = reached, _iso(_next_second(reached)) if resume.is_time else str(value)
-
-
-def _joined(stamp: bytes, payloads: list[bytes]) -> bytes:
-    """One line per payload, joined a page at a time: 0.1 s per million records, where formatting each line takes 0.5 s (measured)."""
-    if not payloads:
-        return b""
-    whole = b"".join(payloads)
-    if b"\n" in whole or b"\r" in whole:
-        # NDJSON: inside JSON strings a bare newline is not allowed, so those between tokens are all there are.
-        payloads = [payload.replace(b"\n", b" ").replace(b"\r", b" ") for payload in payloads]
-    head = b'{%s,"payload":' % stamp
-    # The ends go onto the outer payloads: adding them to the joined page would copy it twice, which took longer than all the rest.
-    ended = [*payloads[:-1], payloads[-1] + b"}\n"]
-    ended[0] = head + ended[0]
-    return (b"}\n" + head).join(ended)
 
 
 def red_reason(stream_name: str, unfit_records: int, all_records: int, most: str) -> str:
