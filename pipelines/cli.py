@@ -33,6 +33,7 @@ from pipelines.privacy_cli import register as register_privacy
 from pipelines.settings import ID_PATTERN, Institution, json_schema, load_institution
 from pipelines.signals import watching
 from pipelines.template import institution_template
+from pipelines.warehouse import HomeUnusableError
 
 # A traceback for people who do not program would show local variables, tokens among them: none is drawn.
 app = typer.Typer(
@@ -177,10 +178,15 @@ def init(
     if path.exists():
         err.print(f"{path} is already there and was left as it is. Edit it, or choose another key.", highlight=False)
         raise typer.Exit(WRONG)
-    path.parent.mkdir(parents=True, exist_ok=True)
     schema = path.parent / "institution.schema.json"
-    schema.write_text(json_schema(), encoding="utf-8")
-    path.write_text(institution_template(institution), encoding="utf-8")
+    with _in_words():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            schema.write_text(json_schema(), encoding="utf-8")
+            path.write_text(institution_template(institution), encoding="utf-8")
+        except OSError as failure:
+            message = f"{path} could not be written ({failure.strerror}). Give another folder with --home or TOLOK_HOME."
+            raise HomeUnusableError(message) from None
     load_institution(path)
     out.print(f"Wrote {_short(path)} (and {schema.name} for your editor). Next:", highlight=False)
     out.print("  1. edit it: accounts, goals, targets", highlight=False)

@@ -46,6 +46,13 @@ def test_init_refuses_a_key_that_cannot_be_a_file_name(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.toml"))
 
 
+def test_init_where_nothing_can_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("", encoding="utf-8")
+    code, said = typed("init", "lazis", "--home", str(tmp_path / "a file"))
+    assert code == UNUSABLE
+    assert "could not be written (Not a directory). Give another folder with --home or TOLOK_HOME." in said
+
+
 def test_run_without_an_institution_says_how_to_begin(tmp_path: Path) -> None:
     code, said = typed("run", "--home", str(tmp_path))
     assert code == WRONG
