@@ -32,6 +32,11 @@ Write = Callable[[bytes], object]
 # What an error may tell of itself: words, never what a platform might echo into them.
 PLAIN_TITLE = re.compile(r"[A-Za-z][A-Za-z '-]{0,60}")
 PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,60}")
+# A circle of pages is far shorter than this, and a million remembered records weigh 90 MB (measured).
+REMEMBERED = 100_000
+# Larger than anything that a platform calls a post by a factor of ten; whoever reads the lines keeps a buffer of twice this per file.
+MAX_RECORD_BYTES = 2 * 2**20
+UNREADABLE = fitness.Unfit("", "the record is no object that can be read, or larger than 2 MB", is_whole=True)
 NOT_AUTHORISED = "/not-authorized-for-resource"
 NOT_AUTHORISED_FOR_FIELD = "/not-authorized-for-field"
 
@@ -241,9 +246,15 @@ class _Reading:
         """
         if self._is_untouched:
             written, last = list(map(bytes, records)), None
+            if written and max(map(len, written)) > MAX_RECORD_BYTES:
+                for _ in range(sum(len(payload) > MAX_RECORD_BYTES for payload in written)):
+                    self._note(None, [UNREADABLE])
+                written = [payload for payload in written if len(payload) <= MAX_RECORD_BYTES]
         else:
             payloads = list(map(self._payload, records))
             written, last = [payload for payload in payloads if not isinstance(payload, Fate)], payloads[-1] if payloads else None
+        if len(self._seen) > REMEMBERED:
+            self._seen.clear()
         before = len(self._seen)
         self._seen.update(map(hash, written))
         if written and len(self._seen) == before:
@@ -267,10 +278,10 @@ class _Reading:
     def _payload(self, raw: msgspec.Raw) -> bytes | Fate:
         """The record as it is written, or why it is not."""
         stream = self.stream
-        record = _decoded(raw)
+        record = None if len(memoryview(raw)) > MAX_RECORD_BYTES else _decoded(raw)
         if record is None:
             self.unnamed += 1
-            self._note(None, [fitness.Unfit("", "the record is no object that can be read", is_whole=True)])
+            self._note(None, [UNREADABLE])
             return Fate.SET_ASIDE
         self._name(record)
         happened = fitness.instant(record.get(stream.newest_first)) if stream.newest_first else None

@@ -51,16 +51,14 @@ def occupied(house: House) -> dg.ResourceDefinition:
         except (HomeBusyError, WarehouseError) as refusal:
             raise dg.Failure(str(refusal), allow_retries=False) from None
         with stack:
-            if context.instance is not None and context.run_id is not None:
-                _bury(context.instance, context.run_id)
             if context.run is not None and context.instance is not None:
                 _bury(context.instance, context.run.run_id)
                 logs.follow(house, context.instance, context.run)
             yield house
             # What would hinder this has failed a step of the run already.
             with suppress(WarehouseError), house.warehouse.open() as connection:
-                if context.run_id is not None:
-                    end_run(connection, context.run_id, house.clock.now(), "ended")
+                if context.run is not None:
+                    end_run(connection, context.run.run_id, house.clock.now(), "ended")
 
     return home
 

@@ -173,6 +173,10 @@ def _outcome(result: dg.ExecuteInProcessResult, run_id: str, stopped_by: signal.
         if event.event_type == dg.DagsterEventType.STEP_FAILURE and event.step_key:
             names, failures[event.step_key] = told_by(event.step_failure_data)
             kinds += names
+        if event.event_type == dg.DagsterEventType.RESOURCE_INIT_FAILURE:
+            # Before any step: the home could not be taken, or a fault of ours.
+            names, failures["start"] = told_by(event.engine_event_data)
+            kinds += names
         if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION and "outcomes" in event.materialization.metadata:
             table = event.materialization.metadata["outcomes"].value
             published |= {str(record.data["institution"]): str(record.data["outcome"]) for record in getattr(table, "records", [])}

@@ -232,3 +232,25 @@ def test_a_night_after_an_hourly_fetch_is_entered_though_nobody_spoke_in_between
             raw.land(connection, tmp_path, when)
         ends = connection.sql("SELECT window_end FROM meta.fetch ORDER BY ALL").fetchall()
     assert [end for (end,) in ends] == [at("01-01", "15:15"), at("01-02", "02:00")]
+
+
+def test_a_twin_without_a_time_does_not_push_out_the_event(tmp_path: Path) -> None:
+    """Whatever the order of their hashes: the one that can be placed is kept, the other set aside."""
+    for number in range(6):
+        with warehouse() as connection:
+            event = {"id": "m", "created_at": "2026-01-02T16:30:00Z", "n": number}
+            arrive(tmp_path / str(number), "x", "mentions", at("01-03"), [event, {"id": "m", "created_at": "soon", "n": number}])
+            raw.land(connection, tmp_path / str(number), at("01-03"))
+            assert rows(connection, "x", "mentions")["record_key"].to_list() == ["m"]
+
+
+def test_too_little_memory_is_asked_for_again_with_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw, "LEAN_MEMORY", "1MB")
+    monkeypatch.setattr(raw, "LARGE_BYTES", 1)
+    with warehouse() as connection:
+        arrive(tmp_path, "x", "posts", at("01-02", "02:00"), [likes(f"p{number}", number) for number in range(20_000)])
+        landed, _ = raw.land(connection, tmp_path, at("01-02", "02:00"))
+        assert [(one.received, one.new) for one in landed] == [(20_000, 20_000)]
+        assert rows(connection, "x", "posts").height == 20_000
+        ((limit,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    assert "GiB" in limit

@@ -350,3 +350,13 @@ def test_a_window_without_records_writes_nothing(speaker: Speaker, make_account:
     fetched, lines = fetch(MASTODON.stream("mentions"), make_account(speaker.url), days=7)
     assert (fetched.is_complete, fetched.records, lines) == (True, 0, b"")
     assert fetched.window == Window(NOW - timedelta(days=7), NOW)
+
+
+@pytest.mark.parametrize("name", ["posts", "mention_hours"])
+def test_a_record_beyond_all_measure_is_set_aside(speaker: Speaker, make_account: MakeAccount, fetch: Fetch, name: str) -> None:
+    huge = {"id": "1", "created_at": "2026-01-10T00:00:00Z", "start": "2026-01-10T00:00:00Z", "text": "x" * (2 * 2**20 + 1)}
+    small = [{"id": f"s{number}", "created_at": "2026-01-10T00:00:00Z", "start": f"2026-01-10T{number:02}:00:00Z"} for number in range(22)]
+    speaker.says(said({"data": [huge, *small], "meta": {}}))
+    fetched, lines = fetch(X.stream(name), make_account(speaker.url, "x"))
+    assert (fetched.is_complete, fetched.records, fetched.rejected) == (True, 22, 1)
+    assert len(lines) < 10_000
