@@ -226,6 +226,7 @@ class _Reading:
         self._write = write
         self._set_aside = set_aside
         self._seen: set[int] = set()
+        self._shapes: set[tuple[object, ...]] = set()
         self._reasons: Counter[str] = Counter()
         self._unfit = 0
         self._stamp = b'"requested_at":"%s","observed_at":"%s"' % (
@@ -296,7 +297,9 @@ class _Reading:
             self._mark_place(record)
         if stream.private is not None:
             record = minimise(record, stream.private, self.account, self._pseudonyms)
-        self.fetched.fields |= fitness.field_names(record)
+        if (shape := fitness.shape_of(record)) not in self._shapes:
+            self._shapes.add(shape)
+            self.fetched.fields |= fitness.field_names(record)
         if faults:
             self._note(record, faults)
             if any(fault.is_whole for fault in faults):

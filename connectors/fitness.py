@@ -37,7 +37,7 @@ def member(record: Mapping[str, Any], path: str) -> object:
     """The value at a dotted path; None where any part of it is absent."""
     value: object = record
     for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
+        value = value.get(part) if isinstance(value, dict) else None
     return value
 
 
@@ -85,13 +85,18 @@ def blank(record: dict[str, Any], path: str) -> None:
     value[name] = None
 
 
+def shape_of(record: Mapping[str, Any]) -> tuple[object, ...]:
+    """What `field_names` depends on: records of one stream have few shapes, and a million records one each."""
+    return (*record, *(tuple(value) for value in record.values() if isinstance(value, dict)))
+
+
 def field_names(record: Mapping[str, Any]) -> set[str]:
     """The names of a record's members and of their members, dotted: what the platform gives, whatever the values."""
     names = set()
     for name, value in record.items():
         if _FIELD.fullmatch(name):
             names.add(name)
-            if isinstance(value, Mapping):
+            if isinstance(value, dict):
                 names |= {f"{name}.{inner}" for inner in value if _FIELD.fullmatch(inner)}
     return names
 

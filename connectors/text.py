@@ -52,6 +52,8 @@ def plain(html: str) -> str:
     >>> plain("<p>Terima kasih <a href='#'>@<span>siti</span></a></p><p>Salam</p>")
     'Terima kasih @siti\nSalam'
     """
+    if "<" not in html and "&" not in html:
+        return html.strip()
     parser = _Text()
     parser.feed(html)
     parser.close()
