@@ -87,7 +87,7 @@ def test_a_run_that_is_told_to_stop_keeps_what_came_and_the_next_one_goes_on(
     assert all("the run was stopped" in reason for reason in reasons)
     assert len(runs) == 1
     last = lines_of(house)[-1]
-    assert (last["event"], last["outcome"]) == ("end", "not whole")
+    assert (last["event"], last["outcome"]) == ("end", "stopped")
     sandbox.faults([])
     again = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     assert again.returncode in {0, 1}
