@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 import dagster as dg
 
@@ -139,9 +139,9 @@ def listening(handler: logging.Handler) -> Iterator[None]:
         LOGGER.setLevel(before)
 
 
-def to_stderr() -> logging.Handler:
+def to_stream(stream: TextIO) -> logging.Handler:
     """A handler for `--log-format json`."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = logging.StreamHandler(stream)
     handler.setLevel(logging.INFO)
     handler.setFormatter(JsonLines())
     handler.addFilter(discretion.DISCRETION)
