@@ -427,11 +427,11 @@ def fetch_all(  # noqa: PLR0913
     folder.mkdir(parents=True, exist_ok=True)
     hosts, budget = Hosts(), WaitingBudget(waiting_s)
     bugs: list[Exception] = []
+    LOGGER.info("fetch", extra={"facts": {"streams": len(jobs)}})
     with ThreadPoolExecutor(THREADS, thread_name_prefix="tolok-fetch") as pool:
         futures = {
             pool.submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, hosts, budget): job for number, job in enumerate(jobs)
         }
-        LOGGER.info("fetch", extra={"facts": {"streams": len(futures)}})
         try:
             for future in as_completed(futures):
                 job = futures[future]

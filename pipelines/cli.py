@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -84,11 +84,25 @@ def _in_words() -> Iterator[None]:
 
 
 @contextmanager
+def _own_stderr() -> Iterator[TextIO]:
+    """Standard error by a way of its own: Dagster leads the usual one into a file while a step runs, and a bar drawn there is never seen."""
+    try:
+        number = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError):
+        yield sys.stderr
+        return
+    with os.fdopen(number, "w", encoding="utf-8", buffering=1) as file:
+        yield file
+
+
+@contextmanager
 def _bar(total: int, label: str) -> Iterator[Progress]:
     columns = (TextColumn("{task.description:<52.52}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
-        progress.add_task(label, total=total)
-        yield progress
+    with _own_stderr() as file:
+        console = Console(file=file)
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+            progress.add_task(label, total=total)
+            yield progress
 
 
 @app.command()
@@ -251,7 +265,7 @@ def _run(house: House, only: list[str] | None, tags: dict[str, str], log_format:
         chosen = {key for key, (platform, _) in streams_by_key().items() if platform in only}
         keys = sorted(chosen | {key for asset in all_assets() for key in asset.keys if key not in streams_by_key()})
     if log_format is LogFormat.JSON:
-        with logs.listening(logs.to_stderr()):
+        with _own_stderr() as file, logs.listening(logs.to_stream(file)):
             return run_job(house, selection=keys, tags=tags)
     with _bar(1, "starting") as bar:
         shown = Shown(bar)

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 import dagster as dg
 
 from pipelines import discretion
-from pipelines.exits import code_of_steps
+from pipelines.exits import Exit, code_of_steps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,7 @@ LOGGER = logging.getLogger("tolok")
 KEPT_DAYS = 90
 # Facts that are the institution's own keys, not words: a long account id stays what it is.
 NAMES = frozenset({"run", "institution", "platform", "account", "stream", "table", "step"})
+INTERRUPTIONS = frozenset({"DagsterExecutionInterruptedError", "KeyboardInterrupt"})
 ENDS = {
     dg.DagsterEventType.RUN_SUCCESS: "whole",
     dg.DagsterEventType.RUN_FAILURE: "not whole",
@@ -138,9 +139,9 @@ def listening(handler: logging.Handler) -> Iterator[None]:
         LOGGER.setLevel(before)
 
 
-def to_stderr() -> logging.Handler:
+def to_stream(stream: TextIO) -> logging.Handler:
     """A handler for `--log-format json`."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = logging.StreamHandler(stream)
     handler.setLevel(logging.INFO)
     handler.setFormatter(JsonLines())
     handler.addFilter(discretion.DISCRETION)
@@ -205,8 +206,15 @@ class _Teller:
             self._failed += names
             tell("failure", logging.ERROR, step=step, kind=names[-1] if names else None, text=sentence)
         elif kind in ENDS:
-            code = code_of_steps(self._failed) if self._failed or kind is dg.DagsterEventType.RUN_SUCCESS else 1
-            tell("end", outcome=ENDS[kind], exit_code=int(code), seconds=round(time.monotonic() - self._begun, 3))
+            # Which signal it was, and so the code, is known to the process that was told to stop.
+            is_stopped = not INTERRUPTIONS.isdisjoint(self._failed)
+            code = code_of_steps(self._failed) if self._failed or kind is dg.DagsterEventType.RUN_SUCCESS else Exit.NOT_WHOLE
+            tell(
+                "end",
+                outcome="stopped" if is_stopped else ENDS[kind],
+                exit_code=None if is_stopped else int(code),
+                seconds=round(time.monotonic() - self._begun, 3),
+            )
             self._open.close()
 
 
@@ -225,6 +233,8 @@ def told_by(failure: object) -> tuple[list[str], str]:
         error = error.cause
     if described:
         return names, str(described)
+    if not INTERRUPTIONS.isdisjoint(names):
+        return names, "Stopped in the middle of the step; what it had not finished was undone."
     return names, words
 
 

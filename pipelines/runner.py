@@ -132,6 +132,8 @@ def _run_job(
     steps = len(job.nodes)
     run_id = str(uuid.uuid4())
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # An interruption can meet a connection of Dagster's records while it is closed: the pool tells of it in a traceback, and goes on.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     discretion.install()
     with watching() as signals, instance(house.dagster_path) as recorder:
         recorder.add_event_listener(run_id, _Steps(progress, steps, signals))
