@@ -297,9 +297,7 @@ class _Reading:
             self._mark_place(record)
         if stream.private is not None:
             record = minimise(record, stream.private, self.account, self._pseudonyms)
-        if (shape := fitness.shape_of(record)) not in self._shapes:
-            self._shapes.add(shape)
-            self.fetched.fields |= fitness.field_names(record)
+        self._note_fields(record)
         if faults:
             self._note(record, faults)
             if any(fault.is_whole for fault in faults):
@@ -307,6 +305,11 @@ class _Reading:
             for fault in faults:
                 fitness.blank(record, fault.field)
         return msgspec.json.encode(record)
+
+    def _note_fields(self, record: dict[str, Any]) -> None:
+        if (shape := fitness.shape_of(record)) not in self._shapes:
+            self._shapes.add(shape)
+            self.fetched.fields |= fitness.field_names(record)
 
     def _name(self, record: dict[str, Any]) -> None:
         key = fitness.key_of(record, self.stream.kind.key)
