@@ -4,7 +4,7 @@
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
-CODE := connectors assets checks pipelines sandbox tests
+CODE := connectors assets checks pipelines sandbox tests bench
 # Quiet where a tool only repeats itself. PYTEST_ARGS and UPGRADE are for the command line: make test PYTEST_ARGS="-k stamps".
 PYTEST_ARGS ?=
 UPGRADE ?=

@@ -37,7 +37,8 @@ def main(folder: Path, kind: str, *arguments: str) -> None:
     if kind == "commands":
         told = commands(folder)
     else:
-        shape = Shape(*(int(arguments[at]) for at in (1, 2, 3, 0)))
+        nights, accounts, posts, mentions = (int(one) for one in arguments[:4])
+        shape = Shape(accounts, posts, mentions, nights)
         told = {"history": history, "first": _first, "new": _new}[kind](folder, shape)
     print(json.dumps(told))
 

@@ -20,10 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -115,8 +116,10 @@ def end_of_night(home: Path, told: dict[str, list[float]], step: str) -> None:
     from pipelines.warehouse import Warehouse  # noqa: PLC0415
 
     warehouse = Warehouse(home / "warehouse.duckdb")
-    seen = (stamps.Seen(),) if hasattr(stamps, "Seen") else ()
-    opened = (lambda: stamps.session(warehouse, *seen)) if seen else warehouse.open
+    seen: tuple[Any, ...] = (stamps.Seen(),) if hasattr(stamps, "Seen") else ()
+    opened: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]] = (
+        (lambda: stamps.session(warehouse, *seen)) if seen else warehouse.open
+    )
     with measured(told, f"{step}: audit"), opened() as connection:
         for table in audited().values():
             if stamps.unapproved(connection, [table], INSTITUTION, *seen):
@@ -161,12 +164,12 @@ def growth(home: Path, times: int) -> None:
     whole, sizes = 0, []
     real = draft.build_whole
 
-    def counted(*arguments: object) -> None:
+    def counted(*arguments: Any) -> None:  # noqa: ANN401 handed on
         nonlocal whole
         whole += 1
-        real(*arguments)  # type: ignore[arg-type]
+        real(*arguments)
 
-    draft.build_whole = counted
+    setattr(draft, "build_whole", counted)  # noqa: B010 patched for the count
     warehouse = Warehouse(home / "warehouse.duckdb")
     with warehouse.open() as connection:
         fill(connection, 0, 300, 3_000)
