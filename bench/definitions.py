@@ -27,6 +27,7 @@ BIN = Path(sys.executable).parent
 LIMIT_S = 150.0
 MB = 2**20
 ASSETS = {"query": "{ assetNodes { assetKey { path } } }"}
+PREPARE = "import sys; from pathlib import Path; from pipelines.runner import prepare_instance; prepare_instance(Path(sys.argv[1]))"
 PROJECT = """\
 [project]
 name = "empty"
@@ -75,15 +76,14 @@ class Opened:
 
 def tolok(folder: Path) -> Side:
     """A home of one institution, with the instance that `tolok ui` prepares."""
-    from pipelines.house import House  # noqa: PLC0415 the measured commands are other processes
-    from pipelines.runner import prepare_instance  # noqa: PLC0415
-
-    code = "from pipelines.cli import app; app()"
-    command = [sys.executable, "-c", code, "init", "bench", "--home", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)  # noqa: S603 our own command
-    house = House.from_environment({"TOLOK_HOME": str(folder)})
-    prepare_instance(house.dagster_path)
-    environ = {**os.environ, "DAGSTER_HOME": str(house.dagster_path), "TOLOK_HOME": str(folder)}
+    dagster_home = folder / "dagster"
+    # In other processes: a child's peak memory is counted from its parent's, so this one has to stay small.
+    for code, arguments in (
+        ("from pipelines.cli import app; app()", ("init", "bench", "--home", str(folder))),
+        (PREPARE, (str(dagster_home),)),
+    ):
+        subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, check=True, capture_output=True)  # noqa: S603 our own code
+    environ = {**os.environ, "DAGSTER_HOME": str(dagster_home), "TOLOK_HOME": str(folder)}
     return Side("tolok", ROOT, "pipelines.definitions", environ)
 
 
@@ -165,7 +165,8 @@ def opened(side: Side) -> Opened:
         )
         try:
             while time.monotonic() < begun + LIMIT_S and process.poll() is None:
-                nodes = json.loads(asked(port, "/graphql", ASSETS) or b"{}").get("data", {}).get("assetNodes")
+                told = json.loads(asked(port, "/graphql", ASSETS) or b"{}")
+                nodes = (told.get("data") or {}).get("assetNodes")
                 if nodes and asked(port, "/assets"):
                     wall_s = time.monotonic() - begun
                     processes = group(process.pid)
