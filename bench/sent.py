@@ -2,8 +2,8 @@
 
     .venv/bin/python -m bench.sent
 
-Counted where they arrive, in the sandbox's log: a first night and a usual one of the simulated institution (two accounts on each platform),
-played without Dagster. The least, for one stream, account and window: the records that came by what the platform gives in one answer,
+Counted where they arrive, in the sandbox's log: a first night and a usual one of the simulated institution (one account on
+Mastodon, two on X), played without Dagster. The least, for one stream, account and window: the records that came by what the platform gives in one answer,
 rounded up, and one where nothing came. Not here: what the requests cost in seconds (ingest.py).
 """
 
