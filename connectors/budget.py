@@ -57,7 +57,7 @@ class DayBudget:
         self._cost_usd = cost_usd
         self._reserved_usd = Decimal(0)
         self._read = set(read_keys)
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
 
     def request(self) -> None:
         """Count one request that is about to be sent.
@@ -74,13 +74,17 @@ class DayBudget:
     def reserve(self, price_usd: Decimal, records: int) -> Decimal:
         """Set aside the price of a page of at most `records`; returns what was set aside, to be handed to `settle`.
 
+        Where other lists have set aside what would be needed, it waits for them: few of their pages are full.
+
         Raises:
             BudgetSpent: a full page could cost more than is left.
         """
         wanted = price_usd * records
         with self._lock:
             bound = self._allowance.cost_usd
-            if bound is not None and self._cost_usd + self._reserved_usd + wanted > bound:
+            if bound is not None:
+                self._lock.wait_for(lambda: self._cost_usd + wanted > bound or self._cost_usd + self._reserved_usd + wanted <= bound)
+            if bound is not None and self._cost_usd + wanted > bound:
                 # Rounded down: what is spent never reads as more than it is.
                 told = f"{self._cost_usd.quantize(ROUNDED, 'ROUND_FLOOR')} of {bound.quantize(ROUNDED)} USD"
                 raise BudgetSpent(self._spent(told, "max_cost_usd_per_day"))
@@ -91,12 +95,11 @@ class DayBudget:
         """Put what a page cost in place of what was set aside. Records already paid for today cost nothing; `unnamed` ones have no key."""
         with self._lock:
             self._reserved_usd -= reserved_usd
-            if not price_usd:
-                return Decimal(0)
-            new = {(stream, key) for key in keys} - self._read
+            new = {(stream, key) for key in keys} - self._read if price_usd else set()
             self._read |= new
-            cost = price_usd * (len(new) + unnamed)
+            cost = price_usd * (len(new) + (unnamed if price_usd else 0))
             self._cost_usd += cost
+            self._lock.notify_all()
             return cost
 
     def _spent(self, told: str, setting: str) -> str:

@@ -5,6 +5,7 @@ Not here: what a night makes of its end (tests/faults/test_budget_nights.py).
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -70,6 +71,19 @@ def test_a_page_that_could_cost_more_than_is_left_is_not_asked_for() -> None:
     day.settle(day.reserve(CENT, 3), CENT, "posts", ["a", "b", "c"])
     with pytest.raises(BudgetSpent, match=r"0\.03 of 0\.05 USD"):
         day.reserve(CENT, 3)
+
+
+def test_lists_that_are_read_at_once_wait_for_each_other_and_none_is_refused_while_money_is_left() -> None:
+    """Sixteen pages of a hundred could cost eight times what is left; they hold one record each."""
+    day = budget(cost_usd="2")
+
+    def read(number: int) -> Decimal:
+        reserved = day.reserve(CENT, 100)
+        time.sleep(0.002)
+        return day.settle(reserved, CENT, "posts", [str(number)])
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(read, range(64))) == CENT * 64
 
 
 def test_without_bounds_nothing_is_refused() -> None:
