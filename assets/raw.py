@@ -222,6 +222,11 @@ class Job:
     due: tuple[Due, ...]
     budget: DayBudget
 
+    @property
+    def is_rest(self) -> bool:
+        """It goes on with lists that an earlier run left, or is a backfill."""
+        return all(due.is_extra for due in self.due)
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -329,8 +334,9 @@ def plan(
                     due = backfill_due(stream, first.astimezone(UTC), end.astimezone(UTC), now, _complete(connection, who))
                 else:
                     due = _night_due(stream, wish, now, until.get(who), rests.get(who, []))
-                if due:
-                    jobs.append(Job(connector, stream, account, wish.zone, due, budgets[account.platform]))
+                # What an earlier run left is a job of its own, so that it comes before everybody's newest.
+                pieces = ([one for one in due if one.is_extra], [one for one in due if not one.is_extra])
+                jobs += [Job(connector, stream, account, wish.zone, tuple(piece), budgets[account.platform]) for piece in pieces if piece]
     return jobs
 
 
@@ -428,18 +434,21 @@ def fetch_all(  # noqa: PLR0913
     hosts, budget = Hosts(), WaitingBudget(waiting_s)
     bugs: list[Exception] = []
     LOGGER.info("fetch", extra={"facts": {"streams": len(jobs)}})
+    rests, others = ([(number, job) for number, job in enumerate(jobs) if job.is_rest is is_rest] for is_rest in (True, False))
     with ThreadPoolExecutor(THREADS, thread_name_prefix="tolok-fetch") as pool:
-        futures = {
-            pool.submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, hosts, budget): job for number, job in enumerate(jobs)
-        }
         try:
-            for future in as_completed(futures):
-                job = futures[future]
-                if (bug := future.exception()) is not None:
-                    if not isinstance(bug, Exception):
-                        raise bug  # noqa: TRY301 whatever ends the loop ends the others
-                    bugs.append(bug)
-                progress(f"{job.account.label} {job.stream.name}")
+            # Two rounds: were all asked at once, one account's newest could use up the day's budget, night after night, before another's rest.
+            for round_ in (rests, others):
+                futures = {
+                    pool.submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, hosts, budget): job for number, job in round_
+                }
+                for future in as_completed(futures):
+                    job = futures[future]
+                    if (bug := future.exception()) is not None:
+                        if not isinstance(bug, Exception):
+                            raise bug  # noqa: TRY301 whatever ends the loop ends the others
+                        bugs.append(bug)
+                    progress(f"{job.account.label} {job.stream.name}")
         except BaseException:
             # Told to stop: no list is begun, those under way end at their next page, and what came is landed.
             budget.stop()
