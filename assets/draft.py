@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -177,23 +178,15 @@ def _order(table: Table) -> str:
     return ", ".join([*([f"date_trunc('month', {table.day})"] if table.day else []), *table.key])
 
 
-class _attached:  # noqa: N801 used as a function
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, draft: Path) -> Iterator[None]:
     """The draft under the name `draft`; at the end checkpointed and let go."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, draft: Path) -> None:
-        self._connection, self._draft = connection, draft
-
-    def __enter__(self) -> None:
-        self._connection.execute(
-            f"ATTACH '{str(self._draft).replace(chr(39), chr(39) * 2)}' AS draft (STORAGE_VERSION '{STORAGE_VERSION}')"
-        )
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._connection.execute("CHECKPOINT draft")
-        finally:
-            self._connection.execute("DETACH draft")
+    connection.execute(f"ATTACH '{str(draft).replace(chr(39), chr(39) * 2)}' AS draft (STORAGE_VERSION '{STORAGE_VERSION}')")
+    try:
+        yield
+        connection.execute("CHECKPOINT draft")
+    finally:
+        connection.execute("DETACH draft")
 
 
 def discard(draft: Path) -> None:
