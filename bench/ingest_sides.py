@@ -33,7 +33,7 @@ class Page(msgspec.Struct):
 
 def tolok(url: str, records: int, folder: Path, *, is_private: bool) -> dict[str, object]:
     """Plan aside, what a night does with one stream: fetch_all, then land. The stream is declared here, for this run alone."""
-    from assets import raw  # noqa: PLC0415 the floor must not pay for it
+    from assets import asking, raw  # noqa: PLC0415 the floor must not pay for it
     from connectors.budget import Allowance, DayBudget  # noqa: PLC0415
     from connectors.clock import InjectedClock  # noqa: PLC0415
     from connectors.paging import body_cursor  # noqa: PLC0415
@@ -69,13 +69,15 @@ def tolok(url: str, records: int, folder: Path, *, is_private: bool) -> dict[str
     platforms()["bench"] = connector
     account = Account("bench", "bench", "1", "bench", url, Secret(""))
     window = Window(NOW - timedelta(days=60), NOW)
-    job = raw.Job(connector, stream, account, "Asia/Jakarta", (raw.Due(window, is_last=True),), DayBudget("the benchmark", Allowance()))
+    job = asking.Job(
+        connector, stream, account, "Asia/Jakarta", (asking.Due(window, is_last=True),), DayBudget("the benchmark", Allowance())
+    )
     warehouse = Warehouse(folder / "warehouse.duckdb")
     landing = folder / "landing"
     clock, pseudonyms = InjectedClock(NOW), Pseudonyms(Secret("a key of the benchmark's own"))
     told: dict[str, object] = {}
     times = [time.monotonic()]
-    raw.fetch_all([job], landing / "incoming", f"run-{time.time_ns()}", pseudonyms, clock, 0, lambda _: None)
+    asking.fetch_all([job], landing / "incoming", f"run-{time.time_ns()}", pseudonyms, clock, 0, lambda _: None)
     times.append(time.monotonic())
     with warehouse.open() as connection:
         (landed,), gaps = raw.land(connection, landing, NOW)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from assets.raw import FETCH, raw_table
+from assets.ledgers import FETCH, raw_table
 from connectors.clock import InjectedClock
 from connectors.registry import platforms
 from pipelines.house import House

@@ -1,7 +1,7 @@
 """What one institution may use of one platform in a day: requests, and money where the platform bills per record read.
 
 Not here: the bounds themselves (the platform's declaration and the institution's file), waiting (http.py), and the record of what was
-spent on other runs of the day (assets/raw.py).
+spent on other runs of the day (assets/ledgers.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Runs the declarations: asks a stream window by window and page by page, minimises each record, hands on lines of JSON.
 
-Not here: sessions and retries (http.py), which windows are due (assets/raw.py), and any database.
+Not here: sessions and retries (http.py), which windows are due (assets/asking.py), and any database.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which days a run is to fetch again, as a person asks for them: checked before anything is done.
 
-Not here: which windows follow, and where a backfill goes on after its budget's end (assets/raw.py).
+Not here: which windows follow, and where a backfill goes on after its budget's end (assets/asking.py).
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assets.ledgers import FETCH
 from assets.publish import FILE_NAME
-from assets.raw import FETCH
 from assets.reference import ACCOUNT
 from assets.staging.things import COVERAGE
 from connectors.clock import InjectedClock

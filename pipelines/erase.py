@@ -24,8 +24,8 @@ import polars as pl
 
 from assets import forget
 from assets.draft import STORAGE_VERSION
+from assets.ledgers import FETCH, QUARANTINE, raw_table
 from assets.publish import audited
-from assets.raw import FETCH, QUARANTINE, raw_table
 from assets.staging.things import COMMENTS, MENTIONS
 from connectors.privacy import ERASED, suppression
 from connectors.privacy import forget as forget_record

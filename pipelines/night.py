@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from assets import asking, ledgers, raw
 from assets import indicators as indicator_room
-from assets import raw
 from assets import staging as staging_room
 from assets.goals import tables as goal_tables
 from assets.raw import Gap, Landed
@@ -109,18 +109,20 @@ def fetch_and_land(  # noqa: PLR0913
         if not house.trusts_clock:
             _require_clock(connection, now)
         pseudonyms = informed(connection, pseudonyms)
-        jobs = raw.plan(connection, {key_: _wish(house, one) for key_, one in institutions.items()}, now, selected, span)
+        jobs = asking.plan(connection, {key_: _wish(house, one) for key_, one in institutions.items()}, now, selected, span)
     try:
         with house.words():
-            raw.fetch_all(jobs, house.landing_path / "incoming", run_id, pseudonyms, house.clock, house.waiting_s, progress)
+            asking.fetch_all(jobs, house.landing_path / "incoming", run_id, pseudonyms, house.clock, house.waiting_s, progress)
     finally:
         with house.warehouse.open() as connection:
             landed, gaps = raw.land(connection, house.landing_path, now)
     return Arrival(landed, gaps)
 
 
-def _wish(house: House, institution: Institution) -> raw.Wish:
-    return raw.Wish(house.accounts(institution), institution.zone, timedelta(days=institution.history_days), house.allowances(institution))
+def _wish(house: House, institution: Institution) -> asking.Wish:
+    return asking.Wish(
+        house.accounts(institution), institution.zone, timedelta(days=institution.history_days), house.allowances(institution)
+    )
 
 
 def _require_clock(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
@@ -129,7 +131,7 @@ def _require_clock(connection: duckdb.DuckDBPyConnection, now: datetime) -> None
     Raises:
         ClockError: the last fetch was later than the clock says that it is now.
     """
-    ensure(connection, raw.FETCH)
+    ensure(connection, ledgers.FETCH)
     found = first(connection, "SELECT max(requested_at) FROM meta.fetch")
     last = found[0] if found else None
     if last is not None and last - now > CLOCK_TOLERANCE:

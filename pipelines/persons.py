@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from assets.forget import SUPPRESSION, suppressed
-from assets.raw import raw_table
+from assets.ledgers import raw_table
 from assets.staging.things import COMMENTS, MENTIONS
 from connectors.privacy import NoKeyError, Pseudonyms
 from connectors.registry import platforms

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.raw import QUARANTINE, raw_table
+from assets.ledgers import QUARANTINE, raw_table
 from assets.staging.things import COMMENTS, MENTIONS
 from connectors.registry import platforms
 from pipelines import horizon

@@ -10,7 +10,7 @@ from functools import cache
 
 import dagster as dg
 
-from assets.raw import raw_table
+from assets.ledgers import raw_table
 from connectors.registry import platforms
 from pipelines.retention_asset import RETENTION_KEY, retention_schedule
 from pipelines.wiring import ZONE_TAG, asset_key

@@ -10,8 +10,9 @@ from datetime import date, timedelta
 import dagster as dg
 
 from assets.draft import Product
+from assets.ledgers import FETCH, raw_table
 from assets.publish import Published, audited, publish
-from assets.raw import FETCH, Gap, raw_table
+from assets.raw import Gap
 from assets.reference import REFERENCE
 from assets.staging.things import COVERAGE
 from assets.transform import Transform

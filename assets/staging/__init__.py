@@ -12,7 +12,7 @@ from pkgutil import iter_modules
 
 import polars as pl
 
-from assets.raw import FETCH, raw_table
+from assets.ledgers import FETCH, raw_table
 from assets.reference import ACCOUNT, LOCAL_DAY, STREAM
 from assets.staging import common, things
 from assets.staging.mapping import Given, PlatformMapping

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets import raw
+from assets import asking, ledgers, raw
 from connectors.registry import platforms
 from tests.support.hand import at, day
 from tests.support.landing import arrive, rows, warehouse
@@ -32,13 +32,13 @@ def likes(identity: str, count: int) -> dict[str, object]:
     [("02:00", "01-01"), ("10:00", "01-01"), ("11:59", "01-01"), ("12:00", "01-02"), ("23:00", "01-02")],
 )
 def test_a_snapshot_belongs_to_the_local_date_twelve_hours_before(clock: str, closed: str) -> None:
-    assert raw.snapshot_day(at("01-02", clock), "Asia/Jakarta") == day(closed)
+    assert ledgers.snapshot_day(at("01-02", clock), "Asia/Jakarta") == day(closed)
 
 
 def test_the_same_instant_closes_another_day_in_another_zone() -> None:
     noon_in_jayapura = datetime(2026, 1, 2, 3, tzinfo=UTC)
-    assert raw.snapshot_day(noon_in_jayapura, "Asia/Jayapura") == date(2026, 1, 2)
-    assert raw.snapshot_day(noon_in_jayapura, "Asia/Jakarta") == date(2026, 1, 1)
+    assert ledgers.snapshot_day(noon_in_jayapura, "Asia/Jayapura") == date(2026, 1, 2)
+    assert ledgers.snapshot_day(noon_in_jayapura, "Asia/Jakarta") == date(2026, 1, 1)
 
 
 def test_a_rerun_at_ten_does_not_replace_the_snapshot_of_two(tmp_path: Path) -> None:
@@ -195,32 +195,32 @@ def test_the_order_in_which_versions_of_an_event_arrive_does_not_matter(data: st
 
 def test_a_run_reaches_back_as_far_as_the_stream_looks_back() -> None:
     now = at("01-20", "02:00")
-    (window,) = raw.windows_due(X_MENTIONS, now, now - timedelta(days=1), timedelta(days=30))
+    (window,) = asking.windows_due(X_MENTIONS, now, now - timedelta(days=1), timedelta(days=30))
     assert window.start == now - timedelta(days=7)
 
 
 def test_after_a_long_silence_events_are_asked_from_where_they_ended() -> None:
     now = at("02-20", "02:00")
-    windows = raw.windows_due(X_MENTIONS, now, at("01-20", "02:00"), timedelta(days=30))
+    windows = asking.windows_due(X_MENTIONS, now, at("01-20", "02:00"), timedelta(days=30))
     assert windows[0].start == at("01-20", "02:00")
     assert windows[-1].end == now
 
 
 def test_counters_of_the_past_are_not_asked_for_after_a_long_silence() -> None:
     now = at("03-20", "02:00")
-    (window,) = raw.windows_due(X_POSTS, now, at("01-20", "02:00"), timedelta(days=30))
+    (window,) = asking.windows_due(X_POSTS, now, at("01-20", "02:00"), timedelta(days=30))
     assert window.start == now - timedelta(days=30)
 
 
 def test_the_first_run_asks_for_the_history_that_the_institution_wants() -> None:
     now = at("03-20", "02:00")
-    windows = raw.windows_due(X_MENTIONS, now, None, timedelta(days=60))
+    windows = asking.windows_due(X_MENTIONS, now, None, timedelta(days=60))
     assert windows[0].start == now - timedelta(days=60)
 
 
 def test_what_the_platform_no_longer_gives_is_not_asked_for() -> None:
     now = at("03-20", "02:00")
-    windows = raw.windows_due(platforms()["x"].stream("mention_hours"), now, None, timedelta(days=60))
+    windows = asking.windows_due(platforms()["x"].stream("mention_hours"), now, None, timedelta(days=60))
     assert now - timedelta(days=7) < windows[0].start < now - timedelta(days=6)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.raw import FETCH
+from assets.ledgers import FETCH
 from assets.reference import ACCOUNT, LOCAL_DAY, STREAM
 from assets.staging.common import coverage
 from assets.staging.things import COVERAGE, POST_DAYS

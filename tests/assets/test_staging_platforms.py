@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from assets.raw import raw_table
+from assets.ledgers import raw_table
 from assets.staging import mappings, things, transforms
 from assets.staging.things import COVERAGE
 from connectors.registry import platforms

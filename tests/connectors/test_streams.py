@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.raw import windows_due
+from assets.asking import windows_due
 from connectors.registry import platforms
 from connectors.streams import Connector, Snapshot, Stream, Window, floor, tile, uncovered
 

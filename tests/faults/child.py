@@ -60,8 +60,8 @@ def _found(place: str) -> Any:
 
 def in_the_middle_of_a_page() -> None:
     """Half of a page's bytes are on the disk."""
-    raw: Any = importlib.import_module("assets.raw")
-    original = raw.fetch_window
+    asking: Any = importlib.import_module("assets.asking")
+    original = asking.fetch_window
     names = inspect.signature(original)
 
     @wraps(original)
@@ -80,7 +80,7 @@ def in_the_middle_of_a_page() -> None:
             bound.arguments["write"] = write
         return original(*bound.args, **bound.kwargs)
 
-    raw.fetch_window = cut
+    asking.fetch_window = cut
 
 
 def brings(_: Any, landing: Path, *__: Any, **___: Any) -> bool:

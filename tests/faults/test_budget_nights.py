@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets import raw
+from assets import asking
 from assets.staging.things import COVERAGE
 from connectors.registry import platforms
 from connectors.streams import Window, uncovered
@@ -254,5 +254,5 @@ def test_what_is_left_of_a_window_and_what_is_known_make_up_the_whole(wanted: li
 def test_a_backfill_of_what_the_platform_no_longer_gives_asks_for_nothing() -> None:
     hours = platforms()["x"].stream("mention_hours")
     now = instant(40)
-    assert raw.backfill_due(hours, instant(0), instant(5), now, []) == ()
-    assert raw.backfill_due(platforms()["x"].stream("accounts"), instant(0), instant(5), now, []) == ()
+    assert asking.backfill_due(hours, instant(0), instant(5), now, []) == ()
+    assert asking.backfill_due(platforms()["x"].stream("accounts"), instant(0), instant(5), now, []) == ()

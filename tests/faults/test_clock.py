@@ -16,7 +16,8 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.raw import snapshot_day, windows_due
+from assets.asking import windows_due
+from assets.ledgers import snapshot_day
 from connectors.registry import platforms
 from connectors.streams import Stream
 from pipelines.house import House

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets import raw, staging
+from assets import ledgers, raw, staging
 from assets.staging import things
 from pipelines import engine
 from pipelines.reference import write_reference
@@ -76,7 +76,7 @@ def test_the_differences_of_a_post_add_up_to_its_last_counter_less_its_first(pla
     closing: dict[date, dict[str, int]] = {}
     for when, counters in played:
         # Of two snapshots of a post on a day the one nearest to the day's end counts: the earlier.
-        kept = closing.setdefault(raw.snapshot_day(when, "Asia/Jakarta"), {})
+        kept = closing.setdefault(ledgers.snapshot_day(when, "Asia/Jakarta"), {})
         kept |= {one: count for one, count in counters.items() if one not in kept}
     for one in POSTS:
         seen = [counters[one] for _, counters in sorted(closing.items()) if one in counters]

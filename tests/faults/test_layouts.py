@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
+from assets.ledgers import LEDGERS
 from assets.publish import FIRST_PUBLISHED
-from assets.raw import LEDGERS
 from checks.gate import CHECK_RESULT
 from pipelines import migrations
 from pipelines.migrations import LATEST, STEPS

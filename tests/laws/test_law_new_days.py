@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets import reference
-from assets.raw import FETCH
+from assets.ledgers import FETCH
 from assets.staging import transforms
 from assets.staging.things import COVERAGE
 from bench.night_history import LAST_DAY, Shape, land_day, land_past, make_home

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from assets import raw
+from assets import ledgers, raw
 from connectors.clock import InjectedClock
 from pipelines import night, stamps
 from pipelines.house import House
@@ -71,7 +71,7 @@ def test_a_rerun_at_ten_in_the_morning_moves_no_counter(undisturbed: House, sand
 def test_landing_is_enough_to_make_raw_and_its_ledger_again_bit_for_bit(undisturbed: House) -> None:
     with warehouse() as connection:
         raw.replay(connection, undisturbed.landing_path, undisturbed.clock.now())
-        again = {table.name: rows_of(connection, table) for table in (*raw_tables(), raw.FETCH)}
+        again = {table.name: rows_of(connection, table) for table in (*raw_tables(), ledgers.FETCH)}
     assert differences({name: frame for name, frame in content(undisturbed).items() if name in again}, again) == {}
 
 

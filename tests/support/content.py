@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from assets.raw import FETCH, raw_table
+from assets.ledgers import FETCH, raw_table
 from assets.reference import REFERENCE
 from connectors.registry import platforms
 from pipelines.night import all_transforms

@@ -18,7 +18,7 @@ from assets import indicators as indicator_room
 from assets import reference
 from assets.indicators import family_tables
 from assets.indicators.registry import indicators
-from assets.raw import FETCH
+from assets.ledgers import FETCH
 from assets.staging import things
 from assets.transform import Transform
 from pipelines import engine

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from assets import raw
+from assets import ledgers
 from connectors.registry import platforms
 from pipelines.warehouse import Warehouse
 
@@ -65,6 +65,6 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def rows(connection: duckdb.DuckDBPyConnection, platform: str, stream: str) -> pl.DataFrame:
     """A raw table in the columns that make up its content, ordered by key."""
-    table = raw.raw_table(platforms()[platform], platforms()[platform].stream(stream))
+    table = ledgers.raw_table(platforms()[platform], platforms()[platform].stream(stream))
     found: pl.DataFrame = connection.sql(f"SELECT {', '.join(table.stamped)} FROM {table.name}").pl()
     return found.sort(table.key)
