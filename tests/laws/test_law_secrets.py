@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-import stat
 import subprocess
 import sys
 import traceback
@@ -120,9 +119,6 @@ def test_no_person_is_said_or_kept(attribute: str, said: Everything, the_world: 
     assert places(said, [getattr(person, attribute) for person in the_world.persons]) == {}
 
 
-def test_what_renews_tokens_is_the_owners_alone(said: Everything, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """`tokens/` is the one place that holds secrets, where a platform's tokens are renewed."""
+def test_no_file_of_tokens_lies_outside_their_folder(said: Everything) -> None:
+    """This home renews none; that a renewed one stands in `tokens/` alone, and who may read it, is tried in test_door_tokens and test_tokens."""
     assert not any(re.match(r"(?!tokens/).*token.*\.json$", name) for name in said)
-    for folder in tmp_path_factory.getbasetemp().glob("secrets*/home/tokens"):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in folder.rglob("*") if path.is_file())
