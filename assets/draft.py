@@ -22,7 +22,7 @@ from assets.dictionary import CHANGELOG, DATA_DICTIONARY, SCHEMA_VERSION, SCHEMA
 from assets.made import Content, Made
 from pipelines.stamps import Stamp
 from pipelines.tables import Table
-from pipelines.warehouse import comment, transaction
+from pipelines.warehouse import comment, literal, transaction
 
 # Duckdb 1.2's format: what older DuckDBs, BI drivers and the browser build can open (measured, design notes of the stack).
 STORAGE_VERSION = "v1.2.0"
@@ -181,7 +181,7 @@ def _order(table: Table) -> str:
 @contextmanager
 def _attached(connection: duckdb.DuckDBPyConnection, draft: Path) -> Iterator[None]:
     """The draft under the name `draft`; at the end checkpointed and let go."""
-    connection.execute(f"ATTACH '{str(draft).replace(chr(39), chr(39) * 2)}' AS draft (STORAGE_VERSION '{STORAGE_VERSION}')")
+    connection.execute(f"ATTACH {literal(str(draft))} AS draft (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         yield
         connection.execute("CHECKPOINT draft")

@@ -19,7 +19,8 @@ import polars as pl
 
 from assets.dictionary import SCHEMA_VERSION
 from assets.draft import DICTIONARY, WHOLE, in_periods
-from assets.made import Content, File, as_recorded, look_at, move, sync, write_whole
+from assets.made import Content, File, as_recorded, look_at, write_whole
+from pipelines.disk import move, sync
 from pipelines.tables import Table
 
 PACKAGE = "datapackage.json"

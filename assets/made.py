@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from pipelines.disk import move
 
 NAME = "made.json"
 # Written before the database is swapped in: one of the two records fits the file that stands, at whichever moment the process dies.
@@ -100,18 +101,3 @@ def write_whole(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
     move(part, path)
-
-
-def move(part: Path, final: Path) -> None:
-    """Put a finished file in its place."""
-    sync(part)
-    part.replace(final)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

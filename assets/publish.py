@@ -29,6 +29,7 @@ from assets.indicators.values import KEY_COLUMNS, VALUE_COLUMNS, VALUE_KEY
 from assets.made import Content, Made
 from assets.reference import ACCOUNT, INDICATOR, LOCAL_DAY, REFERENCE
 from assets.staging.things import ACCOUNT_DAYS, COVERAGE, MENTION_HOURS, POST_DAYS, POSTS
+from pipelines import disk
 from pipelines.stamps import Seen, Stamp, current, unapproved
 from pipelines.tables import Column, Table, key
 from pipelines.warehouse import ensure, first, transaction
@@ -273,8 +274,8 @@ def publish(  # noqa: PLR0913 from where to where, whose, when, and what goes al
     new = replace(new, files={**new.files, FILE_NAME: made.look_at(drafted, fingerprint)})
     # Should the process die from here on, one of the two records fits the database that stands, and the next publish goes on from there.
     made.note(folder / made.NEXT_NAME, new)
-    made.move(drafted, target)
-    made.sync(target.parent)
+    disk.move(drafted, target)
+    disk.sync(target.parent)
     _finish(folder, institution_id, wanted, new)
     return Published(institution_id, "published", target, draft.row_counts(content))
 

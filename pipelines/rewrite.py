@@ -5,9 +5,11 @@ Not here: what is deleted (erase.py, retention.py). Comments, sequences, macros,
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pipelines.disk import move, sync
+from pipelines.warehouse import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,30 +26,11 @@ def compact(connection: duckdb.DuckDBPyConnection, path: Path, storage_version: 
     own = str(connection.execute("SELECT current_database()").fetchall()[0][0])
     connection.execute("CHECKPOINT")
     version = f" (STORAGE_VERSION '{storage_version}')" if storage_version else ""
-    connection.execute(f"ATTACH {_quoted(str(fresh))} AS fresh{version}")
+    connection.execute(f"ATTACH {literal(str(fresh))} AS fresh{version}")
     name = own.replace('"', '""')
     connection.execute(f'COPY FROM DATABASE "{name}" TO fresh')
     connection.execute("CHECKPOINT fresh")
     connection.execute("DETACH fresh")
     fresh.chmod(path.stat().st_mode & 0o777)
-    swap(fresh, path)
-
-
-def swap(fresh: Path, path: Path) -> None:
-    """Move a finished file into place, for good: file and folder are on the disk when this returns."""
-    _sync(fresh)
-    fresh.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _quoted(text: str) -> str:
-    """ATTACH takes no parameters."""
-    return "'" + text.replace("'", "''") + "'"
+    move(fresh, path)
+    sync(path.parent)

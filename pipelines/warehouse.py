@@ -20,6 +20,7 @@ import duckdb
 import polars as pl
 
 from pipelines import migrations
+from pipelines.disk import move, sync
 from pipelines.tables import Column, Table, key
 
 SCHEMAS = ("raw", "staging", "indicators", "goals", "ref", "meta")
@@ -197,13 +198,8 @@ class Warehouse:
         copy.unlink(missing_ok=True)
         part = copy.with_name(f"{copy.name}.part")
         shutil.copyfile(self.path, part)
-        for path in (part, part.parent):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        part.replace(copy)
+        move(part, copy)
+        sync(copy.parent)
 
     @staticmethod
     def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
@@ -313,12 +309,12 @@ def ensure(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 def comment(connection: duckdb.DuckDBPyConnection, name: str, table: Table) -> None:
     """Write the table's and its columns' comments to the table called `name`."""
-    connection.execute(f"COMMENT ON TABLE {name} IS {_literal(table.description)}")
+    connection.execute(f"COMMENT ON TABLE {name} IS {literal(table.description)}")
     for column in table.columns:
-        connection.execute(f"COMMENT ON COLUMN {name}.{column.name} IS {_literal(column.comment)}")
+        connection.execute(f"COMMENT ON COLUMN {name}.{column.name} IS {literal(column.comment)}")
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """COMMENT takes no parameters; the texts are constants of the code, quoted all the same."""
     return "'" + text.replace("'", "''") + "'"
 
@@ -342,7 +338,7 @@ def read(  # noqa: PLR0913 each leaves out rows in its own way
     """
     wanted = ", ".join(name for name in table.names if not (json_types and name == "payload"))
     if json_types:
-        wanted += f", json_transform(payload, {_literal(json_types)}) AS p"
+        wanted += f", json_transform(payload, {literal(json_types)}) AS p"
     parameters: dict[str, object] = {"institution_id": institution_id}
     own = f"institution_id = $institution_id{f' AND ({where})' if where else ''}"
     if until is not None and table.day is not None:

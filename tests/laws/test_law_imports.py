@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("connectors", "assets", "checks", "pipelines", "sandbox")
-WAREHOUSE = {"pipelines.tables", "pipelines.warehouse", "pipelines.stamps"}
+WAREHOUSE = {"pipelines.disk", "pipelines.tables", "pipelines.warehouse", "pipelines.stamps"}
 MAY = {
     "connectors": set[str](),
     "assets": {"connectors", *WAREHOUSE},
