@@ -32,7 +32,7 @@ from assets.staging.things import ACCOUNT_DAYS, COVERAGE, MENTION_HOURS, POST_DA
 from pipelines import disk
 from pipelines.stamps import Seen, Stamp, current, unapproved
 from pipelines.tables import Column, Table, key
-from pipelines.warehouse import ensure, first, transaction
+from pipelines.warehouse import consume, due, ensure, first, transaction
 
 FILE_NAME = "tolok.duckdb"
 KEPT_RUNS = 14
@@ -44,6 +44,8 @@ FIRST_PUBLISHED = Table(
     (*KEY_COLUMNS, key("first_published_value", "DOUBLE", "The value"), key("first_published_at", "TIMESTAMPTZ", "When")),
     key=VALUE_KEY,
 )
+JOURNAL_VERSION = 1
+LONGEST_PERIOD_DAYS = 31
 FIRST_VALUE = Column(
     "first_published_value", "DOUBLE", "The value when the complete period was published first; NULL = not yet, or no value then"
 )
@@ -338,17 +340,27 @@ def _about() -> tuple[Product, ...]:
 
 
 def _remember_first_values(connection: duckdb.DuckDBPyConnection, institution_id: str, now: datetime) -> None:
-    """Add what is about to be published for the first time to the journal. Before the swap: a value may not be published and forgotten."""
+    """Add what is about to be published for the first time to the journal. Before the swap: a value may not be published and forgotten.
+
+    What changed since it was looked through last is looked through again, as for any table that is made of others.
+    """
     ensure(connection, FIRST_PUBLISHED)
+    families = {table.name: table for table in family_tables().values()}
+    changed, change_id = due(connection, FIRST_PUBLISHED, families, institution_id, JOURNAL_VERSION)
+    if not changed:
+        return
     keys = ", ".join(VALUE_KEY)
     with transaction(connection):
-        for table in family_tables().values():
+        for name, since in changed.items():
+            # A period begins at most a month before it ends: of eight years' journal no more is compared.
             connection.execute(
-                f"INSERT INTO {FIRST_PUBLISHED.name} SELECT {keys}, value, $now FROM {table.name} AS v "
-                f"WHERE institution_id = $institution_id AND is_complete_period AND status = 'ok' "
-                f"AND NOT EXISTS (FROM {FIRST_PUBLISHED.name} AS f WHERE {' AND '.join(f'f.{name} = v.{name}' for name in VALUE_KEY)})",
-                {"institution_id": institution_id, "now": now},
+                f"INSERT INTO {FIRST_PUBLISHED.name} SELECT {keys}, value, $now FROM {name} AS v "
+                f"WHERE institution_id = $institution_id AND {families[name].day} >= $since AND is_complete_period AND status = 'ok' "
+                f"AND NOT EXISTS (FROM {FIRST_PUBLISHED.name} AS f WHERE f.period_start >= $since::DATE - INTERVAL {LONGEST_PERIOD_DAYS} DAY "
+                f"AND {' AND '.join(f'f.{column} = v.{column}' for column in VALUE_KEY)})",
+                {"institution_id": institution_id, "now": now, "since": since},
             )
+        consume(connection, FIRST_PUBLISHED, institution_id, change_id, JOURNAL_VERSION)
 
 
 def _fingerprint(stamps: Mapping[str, Sequence[Stamp]]) -> str:
