@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from assets import raw
+from assets import asking, raw
 from pipelines import engine
 from pipelines.house import House
 from pipelines.warehouse import HomeUnusableError
@@ -74,7 +74,7 @@ def filling(original: Callable[..., Any], disk: Path, *, after: int = 0) -> Call
 
 
 STAGES: dict[str, tuple[Any, str, int]] = {
-    "while landing": (raw, "fetch_window", 2),
+    "while landing": (asking, "fetch_window", 2),
     "while merging": (raw, "_decide", 1),
     "while filing": (raw, "_file", 1),
     "while deriving": (engine, "replace", 3),
