@@ -20,12 +20,13 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from assets.ledgers import LEDGERS, snapshot_day
+from assets.ledgers import LEDGERS, METRIC, snapshot_day
 from connectors.budget import Allowance, DayBudget
 from connectors.fetch import Fetched, fetch_window, resume_at
 from connectors.http import Door, Hosts, WaitingBudget
+from connectors.metrics import Refusal
 from connectors.registry import platforms
-from connectors.streams import Account, Connector, Snapshot, Stream, Window, floor, tile, uncovered
+from connectors.streams import Account, Connector, Snapshot, Stream, Window, days_floor, floor, tile, tile_days, uncovered
 from pipelines.warehouse import ensure, first
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One stream of one account, and the windows that are due."""
+    """One stream of one account, the windows that are due, and the metrics that the platform was found to have retired."""
 
     connector: Connector
     stream: Stream
@@ -71,6 +72,7 @@ class Job:
     zone: str
     due: tuple[Due, ...]
     budget: DayBudget
+    refused: tuple[Refusal, ...] = ()
 
     @property
     def is_rest(self) -> bool:
@@ -93,9 +95,17 @@ def windows_due(stream: Stream, now: datetime, fetched_until: datetime | None, h
         start = max(start, now - stream.retention)
     if stream.align is not None:
         start = floor(start, stream.align)
+    if stream.day_zone is not None:
+        return _whole_days(stream, stream.day_zone, start, now)
     if stream.newest_first is not None or stream.paging is None:
         return (Window(start, now),)
     return tuple(tile(start, now, stream.window))
+
+
+def _whole_days(stream: Stream, zone: str, start: datetime, end: datetime) -> tuple[Window, ...]:
+    """The windows between two instants by whole days that have ended; at least the last of them, so that every night asks."""
+    end = days_floor(end, zone)
+    return tuple(tile_days(min(days_floor(start, zone), days_floor(end - timedelta(hours=1), zone)), end, stream.window.days, zone))
 
 
 def backfill_due(stream: Stream, first: datetime, end: datetime, now: datetime, known: Iterable[Window]) -> tuple[Due, ...]:
@@ -109,9 +119,14 @@ def backfill_due(stream: Stream, first: datetime, end: datetime, now: datetime, 
         first = max(first, now - stream.retention)
     if stream.align is not None:
         first = floor(first, stream.align)
+    if stream.day_zone is not None:
+        first, end = days_floor(first, stream.day_zone), days_floor(min(end, now), stream.day_zone)
     left = uncovered(Window(first, min(end, now)), known) if first < min(end, now) else []
     if not left:
         return ()
+    if stream.day_zone is not None:
+        whole = (piece for one in left for piece in _whole_days(stream, stream.day_zone, one.start, one.end))
+        return tuple(Due(piece, is_extra=True) for piece in whole)
     if not _takes_an_end(stream):
         # Each of several windows would be read from its beginning up to now, or from now down to it.
         left = [Window(left[0].start, left[-1].end)]
@@ -141,7 +156,7 @@ def plan(
     """
     for table in LEDGERS:
         ensure(connection, table)
-    until, rests = _read_until(connection), _rests(connection)
+    until, rests, refused = _read_until(connection), _rests(connection), _refused(connection)
     jobs = []
     for institution_id, wish in wishes.items():
         budgets = {
@@ -159,7 +174,11 @@ def plan(
                     due = _night_due(stream, wish, now, until.get(who), rests.get(who, []))
                 # What an earlier run left is a job of its own, so that it comes before everybody's newest.
                 pieces = ([one for one in due if one.is_extra], [one for one in due if not one.is_extra])
-                jobs += [Job(connector, stream, account, wish.zone, tuple(piece), budgets[account.platform]) for piece in pieces if piece]
+                jobs += [
+                    Job(connector, stream, account, wish.zone, tuple(piece), budgets[account.platform], refused.get(who, ()))
+                    for piece in pieces
+                    if piece
+                ]
     return jobs
 
 
@@ -210,6 +229,15 @@ def _rests(connection: duckdb.DuckDBPyConnection) -> dict[Who, list[_Rest]]:
     for *who, start, end, resume_from, is_last, day in found:
         by_stream[who[0], who[1], who[2], who[3]].append(_Rest(Window(start, end), resume_from, is_last, day))
     return by_stream
+
+
+def _refused(connection: duckdb.DuckDBPyConnection) -> dict[Who, tuple[Refusal, ...]]:
+    """The metrics that are not asked for again until the register's entry changes. What was not permitted is: somebody may have mended it."""
+    found = connection.execute(f"SELECT {WHO}, metric, kind, entry FROM {METRIC.name} WHERE status = 'retired' ORDER BY ALL").fetchall()
+    by_stream: dict[Who, list[Refusal]] = defaultdict(list)
+    for *who, metric, kind, entry in found:
+        by_stream[who[0], who[1], who[2], who[3]].append(Refusal(metric, kind, "retired", entry))
+    return {who: tuple(refusals) for who, refusals in by_stream.items()}
 
 
 def _complete(connection: duckdb.DuckDBPyConnection, who: Who) -> list[Window]:
@@ -286,7 +314,10 @@ def fetch_all(  # noqa: PLR0913
 def _fetch_job(  # noqa: PLR0913
     job: Job, folder: Path, number: int, run_id: str, pseudonyms: Pseudonyms, clock: Clock, hosts: Hosts, budget: WaitingBudget
 ) -> None:
-    door = Door(job.account, job.connector.limits, hosts, clock, budget, spend=job.budget.request)
+    door = Door(
+        job.account, job.connector.limits, hosts, clock, budget,
+        spend=job.budget.request, exhaust=job.budget.exhaust, judge=job.connector.judge,
+    )  # fmt: skip
     begun, done = monotonic(), list[Fetched]()
     try:
         for at, due in enumerate(job.due):
@@ -335,7 +366,7 @@ def _fetch_due(  # noqa: PLR0913
     with lines.open("wb") as file, aside.open("wb") as left:
         fetched = fetch_window(
             job.stream, job.account, due.window, door, pseudonyms, clock, file.write,
-            budget=job.budget, set_aside=left.write, resume_from=due.resume_from,
+            budget=job.budget, set_aside=left.write, resume_from=due.resume_from, refused=job.refused,
         )  # fmt: skip
     if aside.stat().st_size:
         aside.rename(stem.with_suffix(".aside.ndjson"))
@@ -379,6 +410,8 @@ def _write_manifest(  # noqa: PLR0913
         "window_start": fetched.window.start,
         "window_end": fetched.window.end,
         "denied_fields": sorted(fetched.denied_fields),
+        "retired_fields": sorted(fetched.retired_fields),
+        "refusals": [asdict(one) for one in fetched.refusals],
         "fields": sorted(fetched.fields),
         "requests": spent[0],
         "cost_usd": spent[1],

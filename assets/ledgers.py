@@ -49,6 +49,7 @@ FETCH = Table(
         key("rows_new", "BIGINT", "Rows that were new to raw"),
         key("rows_changed", "BIGINT", "Rows that replaced another"),
         key("denied_fields", "VARCHAR[]", "Fields that the token may not read"),
+        Column("retired_fields", "VARCHAR[]", "Fields that the platform gives no more; NULL = not looked at"),
         Column(
             "resume_from", "VARCHAR", "What asks for the rest where a budget ended the list; NULL = nothing is left, or it is asked anew"
         ),
@@ -104,7 +105,21 @@ FIELD = Table(
     ),
     key=("institution_id", "platform", "stream", "field"),
 )
-LEDGERS = (FETCH, SPENDING, PAID_RECORD, QUARANTINE, FIELD)
+METRIC = Table(
+    "meta.metric",
+    "One row per metric that a platform refused, and kind of thing: retired ones are not asked for again until their entry in the register changes.",
+    (
+        *(*_WHOSE, _ACCOUNT, _STREAM),
+        key("metric", "VARCHAR", "The platform's name of it"),
+        key("kind", "VARCHAR", "The kind of thing that it was asked of; empty = there are no kinds"),
+        key("status", "VARCHAR", "retired or not_permitted"),
+        key("since", "DATE", "Snapshot day on which it was refused first"),
+        key("entry", "VARCHAR", "Fingerprint of the register's entry by which it was asked for"),
+    ),
+    key=("institution_id", "platform", "account_id", "stream", "metric", "kind"),
+    day="since",
+)
+LEDGERS = (FETCH, SPENDING, PAID_RECORD, QUARANTINE, FIELD, METRIC)
 
 
 def raw_table(connector: Connector, stream: Stream) -> Table:

@@ -21,7 +21,7 @@ import duckdb
 import polars as pl
 
 from assets.forget import clean, suppressed
-from assets.ledgers import FETCH, FIELD, LEDGERS, PAID_RECORD, QUARANTINE, SPENDING, raw_table, snapshot_day
+from assets.ledgers import FETCH, FIELD, LEDGERS, METRIC, PAID_RECORD, QUARANTINE, SPENDING, raw_table, snapshot_day
 from connectors.fetch import MAX_RECORD_BYTES, red_reason
 from connectors.fitness import is_red
 from connectors.registry import platforms
@@ -161,6 +161,7 @@ def _merge(
         informative = _enter(connection, connector.platform, stream, entries)
         _set_aside(connection, stream, entries, [_aside_of(path) for path in manifests])
         _note_paid(connection, connector, stream, told)
+        _note_refusals(connection, stream, told, entries)
         new_fields = _note_fields(connection, connector, stream, told)
     kept = {path: entry["day"] for path, entry, is_kept in zip(manifests, entries, informative, strict=True) if is_kept}
     gaps = [
@@ -245,6 +246,28 @@ def _note_paid(connection: duckdb.DuckDBPyConnection, connector: Connector, stre
         f"EXCEPT FROM {PAID_RECORD.name}",
         [connector.platform, stream.name],
     )
+
+
+def _note_refusals(
+    connection: duckdb.DuckDBPyConnection, stream: Stream, told: Sequence[Mapping[str, Any]], entries: Sequence[Mapping[str, Any]]
+) -> None:
+    """Remember which metrics the platform refused, and since when. Of another status or another entry the former row goes."""
+    if not stream.metrics:
+        return
+    for one, entry in zip(told, entries, strict=True):
+        who = [entry[name] for name in ("institution_id", "platform", "account_id", "stream")]
+        for refusal in one.get("refusals", ()):
+            named = [*who, refusal["metric"], refusal["kind"]]
+            connection.execute(
+                f"DELETE FROM {METRIC.name} WHERE (institution_id, platform, account_id, stream, metric, kind) = (?, ?, ?, ?, ?, ?) "
+                "AND (status, entry) <> (?, ?)",
+                [*named, refusal["status"], refusal["entry"]],
+            )
+            connection.execute(
+                f"INSERT INTO {METRIC.name} SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (FROM {METRIC.name} "
+                "WHERE (institution_id, platform, account_id, stream, metric, kind) = (?, ?, ?, ?, ?, ?))",
+                [*named, refusal["status"], entry["day"], refusal["entry"], *named],
+            )
 
 
 def _note_fields(
@@ -365,7 +388,7 @@ def _same_key(table: Table) -> str:
 def _entry(stream: Stream, told: Mapping[str, Any], counted: _Counted | None) -> dict[str, Any]:
     """The ledger's row for one manifest."""
     times = {name: datetime.fromisoformat(told[name]) for name in ("window_start", "window_end", "requested_at", "observed_at")}
-    entry = {name: told.get(name) for name in (*FETCH.names, "lines")} | times
+    entry = {name: told.get(name) for name in (*FETCH.names, "lines")} | times | {"retired_fields": told.get("retired_fields", [])}
     day = snapshot_day(times["observed_at"], told["zone"])
     unkeyed = counted.unkeyed if counted else 0
     if told["is_complete"] and unkeyed and is_red(unkeyed, told["records"]):
@@ -408,7 +431,7 @@ def _enter(connection: duckdb.DuckDBPyConnection, platform: str, stream: Stream,
     return told
 
 
-_TOLD = ("run_id", "window_start", "window_end", "is_complete", "is_last", "ledger_status", "reason", "denied_fields")
+_TOLD = ("run_id", "window_start", "window_end", "is_complete", "is_last", "ledger_status", "reason", "denied_fields", "retired_fields")
 
 
 def _entered(
@@ -429,11 +452,14 @@ def _tells_something(stream: Stream, entry: Mapping[str, Any], said: Sequence[Ma
     """New rows; or a day that was not known whole; or a failure that was not told yet."""
     if entry["is_extra"] or entry["rows_new"] + entry["rows_changed"] > 0:
         return True
-    is_known = any(
-        one["is_complete"] and one["denied_fields"] == entry["denied_fields"] and _is_as_much(stream, entry, one) for one in said
-    )
+    is_known = any(one["is_complete"] and _gave_as_much(entry, one) and _is_as_much(stream, entry, one) for one in said)
     is_told = any((one["ledger_status"], one["reason"]) == (entry["ledger_status"], entry["reason"]) for one in said)
     return not (is_known or (is_told and not entry["is_complete"]))
+
+
+def _gave_as_much(entry: Mapping[str, Any], one: Mapping[str, Any]) -> bool:
+    """Nothing was withheld that the other had, nor the other way round."""
+    return all((one[name] or []) == (entry[name] or []) for name in ("denied_fields", "retired_fields"))
 
 
 def _is_as_much(stream: Stream, entry: Mapping[str, Any], one: Mapping[str, Any]) -> bool:

@@ -57,19 +57,27 @@ class DayBudget:
         self._cost_usd = cost_usd
         self._reserved_usd = Decimal(0)
         self._read = set(read_keys)
+        self._exhausted: str | None = None
         self._lock = threading.Condition()
 
     def request(self) -> None:
         """Count one request that is about to be sent.
 
         Raises:
-            BudgetSpent: the day's requests are used up; it is not to be sent.
+            BudgetSpent: the day's requests are used up, by our count or the platform's; it is not to be sent.
         """
         with self._lock:
+            if self._exhausted is not None:
+                raise BudgetSpent(self._exhausted)
             bound = self._allowance.requests
             if bound is not None and self._requests >= bound:
                 raise BudgetSpent(self._spent(f"{self._requests:,} of {bound:,} requests", "max_requests_per_day"))
             self._requests += 1
+
+    def exhaust(self, reason: str) -> None:
+        """The platform itself said that its day's quota is used up: nothing more is sent in this run."""
+        with self._lock:
+            self._exhausted = self._exhausted or reason
 
     def reserve(self, price_usd: Decimal, records: int) -> Decimal:
         """Set aside the price of a page of at most `records`; returns what was set aside, to be handed to `settle`.

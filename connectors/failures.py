@@ -5,6 +5,11 @@ Not here: how often is asked again (http.py) and what the ledger makes of it (as
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
 
 class DoorError(Exception):
     """Something was not fetched. The message says what did not happen, why, and what to do; it never holds a token or a person."""
@@ -33,6 +38,14 @@ class PermanentFailure(DoorError):
     ledger_status = "unavailable"
 
 
+class MetricRefused(PermanentFailure):
+    """One of the metrics that were asked for does not exist any more, or not for this kind of thing."""
+
+
+class Gone(PermanentFailure):
+    """The one thing that was asked about is not there any more."""
+
+
 class NotPermitted(DoorError):
     """The token is missing, expired, or may not read this."""
 
@@ -45,3 +58,37 @@ class BudgetSpent(DoorError):
 
 class PagingLoop(DoorError):
     """The platform led us in a circle, or further than the stream's limit of pages."""
+
+
+class Reaction(StrEnum):
+    """What a platform's own error code asks of us."""
+
+    RETRY = "retry"
+    """It may answer in a moment."""
+    WAIT = "wait"
+    """Too many requests: it may answer when the hint says, or later."""
+    DAY_SPENT = "day_spent"
+    """The day's quota is used up: nothing more of the platform today."""
+    METRIC = "metric"
+    """One of the metrics asked for is not given: the others can be."""
+    NOTHING = "nothing"
+    """There is nothing to tell: an audience too small, an item from before. An empty answer."""
+    GONE = "gone"
+    """The thing asked about is no longer there."""
+    DENIED = "denied"
+    """This account's token may not read it, or is dead."""
+    PLATFORM = "platform"
+    """The app or the version of the API is no longer served: nothing of the platform can be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an error means; `told` is the platform's own code, in a few characters that name nobody. `wait_s`: its hint in the body."""
+
+    reaction: Reaction
+    told: str = ""
+    wait_s: float | None = None
+
+
+# From the status and the decoded body of an answer that is none; None = judged by the status alone.
+Judge = Callable[[int, Mapping[str, Any]], Verdict | None]

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from connectors import fitness
-from connectors.failures import BudgetSpent, DoorError, NotPermitted, PagingLoop, PermanentFailure, TemporaryFailure
+from connectors.beside import Completer, refused_of
+from connectors.failures import BudgetSpent, DoorError, MetricRefused, NotPermitted, PagingLoop, PermanentFailure, TemporaryFailure
+from connectors.metrics import Refusal, Register
 from connectors.paging import Answer, Request
 from connectors.privacy import Pseudonyms, is_by_erased, minimise
+from connectors.streams import Event
 
 if TYPE_CHECKING:
     from connectors.budget import DayBudget
@@ -54,7 +58,8 @@ class Fetched:
     """What became of one window of one stream of one account.
 
     `is_complete` is True when the list was read to its end; only then do absent records mean deleted ones.
-    `reason` says, in the user's words, why it is not complete; `denied_fields` are fields that the token may not read.
+    `reason` says, in the user's words, why it is not complete; `denied_fields` are fields that the token may not read, `retired_fields` such as
+    the platform gives no more. `refusals` are the metrics that it refused this time.
     `rejected` records could not be placed, of others single `blanked` values were no counts; both are set aside, with the reason.
     `reached` and `resume_from` are there when a budget ended the list on the way: how far down it was read, and what asks for the rest.
     `fields` are the names of all that the records held.
@@ -72,20 +77,39 @@ class Fetched:
     pages: int = 0
     cost_usd: Decimal = Decimal(0)
     denied_fields: set[str] = field(default_factory=set)
+    retired_fields: set[str] = field(default_factory=set)
+    refusals: list[Refusal] = field(default_factory=list)
     fields: set[str] = field(default_factory=set)
     is_budget_spent: bool = False
     reached: datetime | None = None
     resume_from: str | None = None
 
 
+def places(stream: Stream, account: Account, window: Window) -> dict[str, str]:
+    """What is filled into the addresses and parameters of a stream, by name."""
+    zone = ZoneInfo(stream.day_zone or "UTC")
+    options = {name: str(account.options.get(name, "")) for name in ("api_version",)}
+    return {
+        "account_id": quote(account.account_id, safe=""),
+        "window_start": _iso(window.start),
+        "window_end": _iso(window.end),
+        "window_start_s": str(int(window.start.timestamp())),
+        "window_end_s": str(int(window.end.timestamp())),
+        "first_day": window.start.astimezone(zone).date().isoformat(),
+        "last_day": (window.end - timedelta(seconds=1)).astimezone(zone).date().isoformat(),
+        "handle": account.handle,
+        **options,
+    }
+
+
 def first_request(stream: Stream, account: Account, window: Window, resume_from: str | None = None) -> Request:
     """The request that opens a window: the declaration with its places filled in, below `resume_from` where a list is gone on with."""
-    path = stream.request.removeprefix("GET ").format(account_id=quote(account.account_id, safe=""))
-    places = {"window_start": _iso(window.start), "window_end": _iso(window.end), "handle": account.handle}
-    params = {name: value.format(**places) for name, value in {**stream.params, **stream.account_params(account)}.items()}
+    filled = places(stream, account, window)
+    path = stream.request.removeprefix("GET ").format(**filled)
+    params = {name: value.format(**filled) for name, value in {**stream.params, **stream.account_params(account)}.items()}
     if stream.resume is not None and resume_from is not None:
         params[stream.resume.param] = resume_from
-    return Request(account.base_url.rstrip("/") + path, tuple(params.items()))
+    return Request(account.address(stream.api) + path, tuple(params.items()))
 
 
 def resume_at(stream: Stream, end: datetime) -> str | None:
@@ -109,20 +133,23 @@ def fetch_window(  # noqa: PLR0913 the things that a fetch needs, none of them d
     budget: DayBudget | None = None,
     set_aside: Write = _nowhere,
     resume_from: str | None = None,
+    refused: Iterable[Refusal] = (),
 ) -> Fetched:
     """Read one window to its end, writing one line per record: `{"requested_at", "observed_at", "payload"}`.
 
     What cannot be used goes to `set_aside`, likewise with `field` and `reason`. A failure in mid-window keeps what came and says so in the
-    result; it is never raised.
+    result; it is never raised. `refused` are metrics that earlier runs found to be retired.
     """
     begun = clock.now()
     fetched = Fetched(window, requested_at=begun, observed_at=begun)
     if account.fault is not None:
         fetched.ledger_status, fetched.reason = NotPermitted.ledger_status, account.fault
         return fetched
+    register = Register(stream.metrics, begun.date(), refused)
     reading = _Reading(stream, account, pseudonyms, fetched, write, set_aside)
+    asking = _Asking(stream, account, door, register, places(stream, account, window))
     try:
-        _read_pages(first_request(stream, account, window, resume_from), reading, door, budget)
+        _read_pages(first_request(stream, account, window, resume_from), reading, asking, budget)
     except BudgetSpent as end:
         fetched.ledger_status, fetched.reason = end.ledger_status, str(end)
         fetched.is_budget_spent = True
@@ -132,10 +159,61 @@ def fetch_window(  # noqa: PLR0913 the things that a fetch needs, none of them d
     else:
         fetched.is_complete = True
         reading.judge()
+    fetched.denied_fields |= register.missing("not_permitted")
+    fetched.retired_fields |= register.missing("retired")
+    fetched.refusals = register.news
     return fetched
 
 
-def _read_pages(request: Request | None, reading: _Reading, door: Door, budget: DayBudget | None) -> None:
+class _Asking:
+    """The questions of one window: its pages, with the metrics that may be asked for, and what completes their records."""
+
+    def __init__(self, stream: Stream, account: Account, door: Door, register: Register, filled: Mapping[str, str]) -> None:
+        self._stream = stream
+        self._door = door
+        self._register = register
+        self._filled = filled
+        self._completer = Completer(stream, account, door, register)
+        self._is_by_name = bool(stream.metrics) and stream.beside is None
+
+    def page(self, request: Request) -> list[Answer]:
+        """The answer to one page's request; several where a refused metric made it two."""
+        if not self._is_by_name:
+            return [self._door.get(request)]
+        metrics = self._register.wanted()
+        return self._named(request, metrics) if metrics else []
+
+    def _named(self, request: Request, metrics: Sequence[str]) -> list[Answer]:
+        answers: list[Answer] = []
+
+        def ask(some: Sequence[str]) -> DoorError | None:
+            try:
+                answers.append(self._door.get(request.with_params(**{self._stream.metrics_param: ",".join(some)})))
+            except MetricRefused as failure:
+                return failure
+            self._register.answered(some)
+            return None
+
+        if (failure := ask(metrics)) is not None:
+            found = refused_of(metrics, ask)
+            if len(found) == len(metrics) > 1:
+                raise failure
+            for metric, status in found.items():
+                self._register.refuse(metric, "", status)
+        return answers
+
+    def completed(self, records: list[msgspec.Raw]) -> list[msgspec.Raw]:
+        """The page's records with what is asked beside them. What cannot be read stays as it is, to be set aside."""
+        stream = self._stream
+        if stream.beside is None and stream.by_id is None and stream.nested is None:
+            return records
+        decoded = [(raw, _decoded(raw)) for raw in records]
+        unreadable = [raw for raw, record in decoded if record is None]
+        whole = self._completer.complete([record for _, record in decoded if record is not None], self._filled)
+        return [*unreadable, *(msgspec.Raw(msgspec.json.encode(record)) for record in whole)]
+
+
+def _read_pages(request: Request | None, reading: _Reading, asking: _Asking, budget: DayBudget | None) -> None:
     """Follow the pages; a request that was made before, or more pages than the stream allows, is a loop."""
     stream, fetched = reading.stream, reading.fetched
     asked: set[Request] = set()
@@ -144,28 +222,34 @@ def _read_pages(request: Request | None, reading: _Reading, door: Door, budget: 
             message = f"{stream.name}: the platform's paging goes in a circle (after {len(asked)} pages). What came is kept."
             raise PagingLoop(message)
         asked.add(request)
-        answer, records = _one_page(request, reading, door, budget)
+        answer, records = _one_page(request, reading, asking, budget)
+        if answer is None:
+            return
         _note_partial_errors(answer, records, stream, fetched)
         if reading.is_past_the_window or stream.paging is None:
             return
         request = stream.paging(request, replace(answer, records=len(records)))
+        reading.mark_page(answer)
 
 
-def _one_page(request: Request, reading: _Reading, door: Door, budget: DayBudget | None) -> tuple[Answer, list[msgspec.Raw]]:
-    """One answer, its records written; its price is set aside before it is asked for, and settled whatever comes of it."""
+def _one_page(request: Request, reading: _Reading, asking: _Asking, budget: DayBudget | None) -> tuple[Answer | None, list[msgspec.Raw]]:
+    """One answer, its records written; its price is set aside before it is asked for, and settled whatever comes of it.
+
+    Returns no answer where nothing of what the list gives may be asked for any more.
+    """
     stream, fetched = reading.stream, reading.fetched
     price_usd = stream.price_usd(reading.account)
     reserved_usd = budget.reserve(price_usd, stream.page_size) if budget else Decimal(0)
     reading.turn_page()
     try:
-        answer = door.get(request)
+        answers = asking.page(request)
         fetched.pages += 1
-        records = _cut(answer, stream)
-        reading.take(records)
+        cut = [record for answer in answers for record in _cut(answer, stream)]
+        reading.take(asking.completed(cut))
     finally:
         if budget:
             fetched.cost_usd += budget.settle(reserved_usd, price_usd, stream.name, reading.keys, reading.unnamed)
-    return answer, records
+    return answers[0] if answers else None, cut
 
 
 def _cut(answer: Answer, stream: Stream) -> list[msgspec.Raw]:
@@ -180,6 +264,8 @@ def _cut(answer: Answer, stream: Stream) -> list[msgspec.Raw]:
         return msgspec.json.decode(raw, type=list[msgspec.Raw]) if start == b"[" else [raw] if start == b"{" else []
     if answer.items is not None:
         return answer.items
+    if stream.unfold is not None:
+        return [msgspec.Raw(answer.body)]
     if stream.paging is not None or stream.kind.key.partition(".")[0] not in answer.top:
         message = f"{stream.name}: the platform answered with something else than what was asked for."
         raise TemporaryFailure(message)
@@ -222,6 +308,7 @@ class _Reading:
         self.unnamed = 0
         self.is_past_the_window = False
         self.place: tuple[datetime | None, str | None] = (None, None)
+        self._reached: datetime | None = None
         self._pseudonyms = pseudonyms
         self._write = write
         self._set_aside = set_aside
@@ -233,7 +320,9 @@ class _Reading:
             _iso(fetched.requested_at).encode(),
             _iso(fetched.observed_at).encode(),
         )
-        self._is_untouched = stream.private is None and stream.newest_first is None and stream.leave_out is None and not stream.counts
+        self._is_untouched = (
+            stream.private is None and stream.newest_first is None and stream.leave_out is None and not stream.counts and not stream.unfold
+        )
 
     def turn_page(self) -> None:
         """Forget which records the last page named."""
@@ -252,7 +341,7 @@ class _Reading:
                     self._note(None, [UNREADABLE])
                 written = [payload for payload in written if len(payload) <= MAX_RECORD_BYTES]
         else:
-            payloads = list(map(self._payload, records))
+            payloads = [payload for record in records for payload in self._payloads(record)]
             written, last = [payload for payload in payloads if not isinstance(payload, Fate)], payloads[-1] if payloads else None
         if len(self._seen) > REMEMBERED:
             self._seen.clear()
@@ -276,24 +365,47 @@ class _Reading:
             told.is_complete, told.ledger_status = False, TemporaryFailure.ledger_status
             told.reason = red_reason(self.stream.name, self._unfit, told.records + told.rejected, most)
 
-    def _payload(self, raw: msgspec.Raw) -> bytes | Fate:
-        """The record as it is written, or why it is not."""
+    def mark_page(self, answer: Answer) -> None:
+        """Where pages are named by a cursor, the next one's name is what asks for the rest."""
+        resume = self.stream.resume
+        if resume is not None and resume.cursor:
+            cursor = answer.member(resume.cursor)
+            self.place = (self._reached, str(cursor)) if cursor and self._reached is not None else (None, None)
+
+    def _payloads(self, raw: msgspec.Raw) -> list[bytes | Fate]:
+        """The records that one thing of the list becomes, as they are written, or why they are not."""
         stream = self.stream
         record = None if len(memoryview(raw)) > MAX_RECORD_BYTES else _decoded(raw)
         if record is None:
             self.unnamed += 1
             self._note(None, [UNREADABLE])
-            return Fate.SET_ASIDE
+            return [Fate.SET_ASIDE]
+        if stream.unfold is None:
+            return [self._payload(record)]
+        happened = self._happened(record)
+        if happened is not None and happened < self.fetched.window.start - stream.parents_back:
+            return [Fate.OLDER]
+        self._mark_place(record)
+        found = [self._payload(one, is_unfolded=True) for one in stream.unfold(record, self.fetched.window)]
+        return [Fate.LEFT_OUT if one is Fate.OLDER else one for one in found]
+
+    def _happened(self, record: dict[str, Any]) -> datetime | None:
+        return fitness.instant(fitness.member(record, self.stream.newest_first)) if self.stream.newest_first else None
+
+    def _payload(self, record: dict[str, Any], *, is_unfolded: bool = False) -> bytes | Fate:
+        """The record as it is written, or why it is not."""
+        stream = self.stream
         self._name(record)
-        happened = fitness.instant(record.get(stream.newest_first)) if stream.newest_first else None
+        happened = fitness.instant(fitness.member(record, stream.kind.at)) if is_unfolded and isinstance(stream.kind, Event) else None
+        happened = happened if is_unfolded else self._happened(record)
         if happened is not None and happened < self.fetched.window.start:
             return Fate.OLDER
         if stream.leave_out is not None and stream.leave_out(record):
             return Fate.LEFT_OUT
         if stream.private is not None and is_by_erased(record, stream.private, self.account, self._pseudonyms):
             return Fate.LEFT_OUT
-        faults = fitness.unfit(record, stream)
-        if not any(fault.is_whole for fault in faults):
+        faults = fitness.unfit(record, stream, is_unfolded=is_unfolded)
+        if not is_unfolded and not any(fault.is_whole for fault in faults):
             self._mark_place(record)
         if stream.private is not None:
             record = minimise(record, stream.private, self.account, self._pseudonyms)
@@ -334,6 +446,9 @@ class _Reading:
         """Remember how far down the list was read, and what would ask for the rest."""
         resume = self.stream.resume
         if resume is None:
+            return
+        if resume.cursor:
+            self._reached = fitness.instant(fitness.member(record, resume.field)) or self._reached
             return
         value = fitness.member(record, resume.field)
         reached = fitness.instant(fitness.member(record, resume.field if resume.is_time else self.stream.newest_first or ""))

@@ -58,30 +58,51 @@ def key_of(record: Mapping[str, Any], path: str) -> str | None:
     return str(value).strip() or None
 
 
-def unfit(record: Mapping[str, Any], stream: Stream) -> list[Unfit]:
-    """Everything that is wrong with a record, in the order of the declaration."""
+def unfit(record: Mapping[str, Any], stream: Stream, *, is_unfolded: bool = False) -> list[Unfit]:
+    """Everything that is wrong with a record, in the order of the declaration. Unfolded records hold the list's own order no more."""
     found = []
     if key_of(record, stream.kind.key) is None:
         found.append(Unfit(stream.kind.key, f"{stream.kind.key} is {_told(member(record, stream.kind.key))}; it names the record", True))  # noqa: FBT003
-    times = dict.fromkeys((*([stream.newest_first] if stream.newest_first else ()), *_at(stream), *stream.times))
+    times = dict.fromkeys((*([stream.newest_first] if stream.newest_first and not is_unfolded else ()), *_at(stream), *stream.times))
     found += [
         Unfit(path, f"{path} is {_told(member(record, path), 'a text that is no time with a zone')}; a time with a zone is needed", True)  # noqa: FBT003
         for path in times
         if instant(member(record, path)) is None
     ]
-    for path in stream.counts:
-        value = member(record, path)
-        if value is not None and not _is_count(value):
-            found.append(Unfit(path, f"{path} is {_told(value, 'a text')}; a count was expected", False))  # noqa: FBT003
+    for declared in stream.counts:
+        for path, value in (
+            _places(record, declared) if declared.endswith(("]", "}")) or "[]." in declared else ((declared, member(record, declared)),)
+        ):
+            if value is not None and not _is_count(value):
+                found.append(Unfit(path, f"{declared} is {_told(value, 'a text')}; a count was expected", False))  # noqa: FBT003
+    return found
+
+
+def _places(record: Mapping[str, Any], path: str) -> list[tuple[str, object]]:
+    """The values at a path, each with its own: `a[].b` becomes `a[0].b`, `a[1].b`. `a{}` stands for `a` itself or, of an object, its members."""
+    found: list[tuple[str, object]] = [("", record)]
+    for part in path.split("."):
+        name = part.removesuffix("[]").removesuffix("{}")
+        below = [(f"{at}.{name}".removeprefix("."), value.get(name)) for at, value in found if isinstance(value, dict)]
+        if part.endswith("[]"):
+            below = [(f"{at}[{place}]", one) for at, value in below if isinstance(value, list) for place, one in enumerate(value)]
+        if part.endswith("{}"):
+            below = [
+                inner
+                for at, value in below
+                for inner in ([(f"{at}.{member}", one) for member, one in value.items()] if isinstance(value, dict) else [(at, value)])
+            ]
+        found = below
     return found
 
 
 def blank(record: dict[str, Any], path: str) -> None:
-    """Make the value at a dotted path null, so that it counts as not given."""
+    """Make the value at a dotted path null, so that it counts as not given. `a[1].b` is the second of a list."""
     *above, name = path.split(".")
     value: Any = record
     for part in above:
-        value = value[part]
+        inner, _, place = part.removesuffix("]").partition("[")
+        value = value[inner][int(place)] if place else value[inner]
     value[name] = None
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,7 +22,19 @@ import requests
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from connectors.failures import BudgetSpent, NotPermitted, PermanentFailure, TemporaryFailure, TooSlow
+from connectors.failures import (
+    BudgetSpent,
+    DoorError,
+    Gone,
+    Judge,
+    MetricRefused,
+    NotPermitted,
+    PermanentFailure,
+    Reaction,
+    TemporaryFailure,
+    TooSlow,
+    Verdict,
+)
 from connectors.paging import Answer, Request
 from connectors.wire import Reply, Wire
 
@@ -87,6 +99,7 @@ class Hosts:
         self._lock = threading.Lock()
         self._gates: dict[str, threading.BoundedSemaphore] = {}
         self._closed_until: dict[str, datetime] = defaultdict(lambda: datetime.min.replace(tzinfo=UTC))
+        self._stopped: dict[str, str] = {}
 
     @contextmanager
     def place(self, host: str, concurrent: int) -> Iterator[None]:
@@ -103,6 +116,15 @@ class Hosts:
         with self._lock:
             return max(0.0, (self._closed_until[host] - now).total_seconds())
 
+    def stop(self, host: str, reason: str) -> None:
+        """Nothing more can be asked there while the run lasts."""
+        with self._lock:
+            self._stopped.setdefault(host, reason)
+
+    def stopped(self, host: str) -> str | None:
+        with self._lock:
+            return self._stopped.get(host)
+
 
 @dataclass(frozen=True, slots=True)
 class _BearerAuth(AuthBase):
@@ -115,7 +137,11 @@ class _BearerAuth(AuthBase):
 
 
 class Door:
-    """Asks one platform on behalf of one account. `spend` is called before each request that is sent; it may raise BudgetSpent."""
+    """Asks one platform on behalf of one account.
+
+    `spend` is called before each request that is sent; it may raise BudgetSpent. `exhaust` hears, in words, that the platform gives nothing
+    more today. `judge` reads the platform's own error codes.
+    """
 
     def __init__(  # noqa: PLR0913 what a door needs, none of it derivable
         self,
@@ -126,6 +152,8 @@ class Door:
         budget: WaitingBudget,
         *,
         spend: Callable[[], None] | None = None,
+        exhaust: Callable[[str], None] | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self._account = account
         self._limits = limits
@@ -133,6 +161,8 @@ class Door:
         self._clock = clock
         self._budget = budget
         self._spend = spend
+        self._exhaust = exhaust
+        self._judge_body = judge
         self._wire = Wire(account.label)
         self.requests_sent = 0
 
@@ -142,7 +172,8 @@ class Door:
         Raises:
             TemporaryFailure: five attempts failed (two, where each ran into the answer's deadline).
             PermanentFailure, NotPermitted: asking again cannot help.
-            BudgetSpent: the platform asks for a longer wait than the run has left.
+            MetricRefused, Gone: as PermanentFailure, of one metric, or of the one thing asked about.
+            BudgetSpent: the platform asks for a longer wait than the run has left, or the day's quota is used up.
         """
         retrying = Retrying(
             retry=retry_if_exception_type(TemporaryFailure),
@@ -177,33 +208,44 @@ class Door:
         if reply.status == REFUSED and self._account.tokens is not None:
             # It expired on the way, or another process renewed it: once more with its successor.
             reply = self._sent(request, host, token := self._token(refused=token))
-        self._judge(reply, token)
+        if (failure := self._failure(reply, token, host)) is not None:
+            raise failure
+        if reply.status >= 300:  # noqa: PLR2004 the HTTP classes
+            return Answer(reply.status, reply.headers, b"{}")
         return _cut(reply.status, reply.headers, reply.body, self._account.label)
 
+    def failure_of(self, status: int, body: bytes) -> DoorError | None:
+        """What a part of an answer means that has a status and a body of its own; None = it is an answer, perhaps an empty one."""
+        return self._failure(Reply(status, {}, body), self._token(), _origin(self._account.base_url)[1])
+
     def _sent(self, request: Request, host: str, token: Secret) -> Reply:
+        if (reason := self._hosts.stopped(host)) is not None:
+            raise NotPermitted(reason)
         if (closed_s := self._hosts.wait_s(host, self._clock.now())) > 0:
             self._sleep(closed_s)
         with self._hosts.place(host, self._limits.concurrent):
             if self._spend is not None:
                 self._spend()
             self.requests_sent += 1
-            reply = self._wire.exchange("GET", request.url, _BearerAuth(token), request.params)
+            form = dict(request.form) or None
+            reply = self._wire.exchange("POST" if form else "GET", request.url, _BearerAuth(token), request.params, form=form)
         self._heed(host, reply.headers)
         return reply
 
     def _host(self, request: Request) -> str:
-        """The request's host, which must be the account's own, by the same scheme."""
+        """The request's host, which must be one of the account's own, by the same scheme."""
         try:
-            address, own = urlsplit(request.url), urlsplit(self._account.base_url)
+            scheme, host = _origin(request.url)
+            own = {_origin(address) for address in (self._account.base_url, *self._account.more_base_urls.values())}
         except ValueError:
             message = f"{self._account.label}: base_url is no address. Nothing was asked; put it right in the institution's file."
             raise PermanentFailure(message) from None
-        if (address.scheme.lower(), address.netloc.lower()) != (own.scheme.lower(), own.netloc.lower()):
+        if (scheme, host) not in own:
             message = (
                 f"{self._account.label}: the platform sent us on to another host. Nothing was asked there: the token must not go along."
             )
             raise PermanentFailure(message)
-        return address.netloc
+        return host
 
     def _token(self, refused: Secret | None = None) -> Secret:
         """The account's token, renewed where that is due or where the platform refused it."""
@@ -218,29 +260,87 @@ class Door:
         return token
 
     def _heed(self, host: str, headers: Mapping[str, str]) -> None:
+        if (peace_s := self._limits.peace_s(headers)) is not None:
+            self._hosts.close_until(host, self._clock.now() + timedelta(seconds=peace_s))
         if headers.get(self._limits.remaining_header, "").strip() == "0":
             wait_s = hint_s(headers, self._limits.reset_header, self._clock.now())
             if wait_s is not None:
                 self._hosts.close_until(host, self._clock.now() + timedelta(seconds=wait_s))
 
-    def _judge(self, reply: Reply, token: Secret) -> None:
+    def _failure(self, reply: Reply, token: Secret, host: str) -> DoorError | None:
+        """What an answer means that is none; None = it is one, or stands for an empty one."""
         status, headers = reply.status, reply.headers
         if status < 300:  # noqa: PLR2004 the HTTP classes
-            return
+            return None
         said = _said(reply.body, token)
         label = self._account.label
+        verdict = self._judge_body(status, _decoded(reply.body)) if self._judge_body is not None else None
+        if verdict is not None:
+            return self._judged(verdict, status, headers, host)
         if status in ASK_AGAIN or status >= 500:  # noqa: PLR2004
             # The reset stands on every answer; only where the limit was reached does it say how long to wait.
             hint = hint_s(headers, self._limits.reset_header if status == TOO_MANY else "", self._clock.now())
             message = f"{label}: the platform answered {status}{said}."
-            raise TemporaryFailure(message, hint)
+            return TemporaryFailure(message, hint)
         if status in {REFUSED, 403}:
-            message = (
-                f"{label}: the platform refuses the token ({status}{said}). Renew it, or give it the permission that docs/platforms names."
-            )
-            raise NotPermitted(message)
+            return NotPermitted(_refused(label, status, said))
         message = f"{label}: the platform answered {status}{said}. The same question will not be asked again this run."
-        raise PermanentFailure(message)
+        return PermanentFailure(message)
+
+    def _judged(self, verdict: Verdict, status: int, headers: Mapping[str, str], host: str) -> DoorError | None:  # noqa: PLR0911 a row each
+        """What the platform's own code asks of us."""
+        label, said = self._account.label, f", {verdict.told!r}" if verdict.told else ""
+        match verdict.reaction:
+            case Reaction.NOTHING:
+                return None
+            case Reaction.RETRY | Reaction.WAIT:
+                hint = verdict.wait_s if verdict.wait_s is not None else self._limits.peace_s(headers)
+                hint = hint if hint is not None else hint_s(headers, self._limits.reset_header, self._clock.now())
+                return TemporaryFailure(
+                    f"{label}: the platform answered {status}{said}.", hint if verdict.reaction is Reaction.WAIT else None
+                )
+            case Reaction.DAY_SPENT:
+                message = f"{label}: the platform's quota of the day is used up ({status}{said}). What came so far is kept; the next night goes on from there."
+                if self._exhaust is not None:
+                    self._exhaust(message)
+                return BudgetSpent(message)
+            case Reaction.METRIC:
+                return MetricRefused(f"{label}: the platform does not give one of the numbers that were asked for ({status}{said}).")
+            case Reaction.GONE:
+                return Gone(
+                    f"{label}: what was asked about is no longer there ({status}{said}). The same question will not be asked again this run."
+                )
+            case Reaction.DENIED:
+                return NotPermitted(_refused(label, status, said))
+            case Reaction.PLATFORM:
+                message = (
+                    f"{label}: the platform serves the app or this version of its API no more ({status}{said}). Nothing more was asked of it; "
+                    "see api_version and the app's state in docs/platforms."
+                )
+                self._hosts.stop(host, message)
+                return NotPermitted(message)
+
+
+def _refused(label: str, status: int, said: str) -> str:
+    return f"{label}: the platform refuses the token ({status}{said}). Renew it, or give it the permission that docs/platforms names."
+
+
+def _origin(url: str) -> tuple[str, str]:
+    """Scheme and host of an address.
+
+    Raises:
+        ValueError: it is none.
+    """
+    address = urlsplit(url)
+    return address.scheme.lower(), address.netloc.lower()
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _is_enough(state: RetryCallState) -> bool:

@@ -21,14 +21,16 @@ class Request:
     """What is asked: an absolute URL and its query. Next-page links are followed verbatim, with an empty query.
 
     Several APIs accept their cursor only as the sole parameter, so nothing is ever added to a link.
+    With a `form` it is sent as a POST: several questions in one.
     """
 
     url: str
     params: tuple[tuple[str, str], ...] = ()
+    form: tuple[tuple[str, str], ...] = ()
 
     def with_params(self, **changed: str) -> Request:
         kept = tuple((key, value) for key, value in self.params if key not in changed)
-        return Request(self.url, (*kept, *changed.items()))
+        return Request(self.url, (*kept, *changed.items()), self.form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,31 @@ def body_cursor(path: str, param: str) -> Paging:
         if cursor and (isinstance(cursor, bool) or not isinstance(cursor, str | int)):
             raise TemporaryFailure(UNREADABLE)
         return request.with_params(**{param: str(cursor)}) if cursor else None
+
+    return following
+
+
+def graph_cursor(path: str = "paging") -> Paging:
+    """Meta's lists: `after` is asked for as long as there is a `next`, whose own address holds the token and is not followed."""
+
+    def following(request: Request, answer: Answer) -> Request | None:
+        paging = answer.member(path)
+        if not isinstance(paging, dict) or not paging.get("next"):
+            return None
+        cursors = paging.get("cursors")
+        after = cursors.get("after") if isinstance(cursors, dict) else None
+        if not isinstance(after, str) or not after:
+            raise TemporaryFailure(UNREADABLE)
+        return request.with_params(after=after)
+
+    return following
+
+
+def whole() -> Paging:
+    """One answer holds all of a window."""
+
+    def following(request: Request, answer: Answer) -> Request | None:  # noqa: ARG001 as all of them
+        return None
 
     return following
 

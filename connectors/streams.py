@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
 
 from connectors.budget import Allowance
+from connectors.metrics import Metric
 
 if TYPE_CHECKING:
+    from connectors.beside import Beside, ById, Nested
+    from connectors.failures import Judge
     from connectors.paging import Paging
     from connectors.privacy import Private
     from connectors.secret import Secret
@@ -68,6 +72,21 @@ def tile(start: datetime, end: datetime, size: timedelta) -> Iterator[Window]:
         start = stop
 
 
+def days_floor(instant: datetime, zone: str) -> datetime:
+    """The last midnight of a zone that is not after `instant`, in UTC."""
+    local = instant.astimezone(ZoneInfo(zone))
+    return datetime.combine(local.date(), time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+def tile_days(start: datetime, end: datetime, days: int, zone: str) -> Iterator[Window]:
+    """As `tile`, by whole days of a zone: `start` and `end` are midnights there, and a day may have 23 or 25 hours."""
+    while start < end:
+        date_ = start.astimezone(ZoneInfo(zone)).date() + timedelta(days=days)
+        stop = min(datetime.combine(date_, time(), ZoneInfo(zone)).astimezone(UTC), end)
+        yield Window(start, stop)
+        start = stop
+
+
 def uncovered(window: Window, known: Iterable[Window]) -> list[Window]:
     """What of a window lies in none of the known ones, oldest first."""
     left = []
@@ -86,11 +105,13 @@ class Resume:
     """How a newest-first list is gone on with below what was read: the parameter, and the field of the last record that it takes.
 
     A field of times (`is_time`) also serves to ask for a span that ended in the past. The end is exclusive, so one second is read twice.
+    Where pages are named by a `cursor` (its place in the answer), that is what is asked with, and `field` is the time down to which was read.
     """
 
     param: str
     field: str
     is_time: bool = False
+    cursor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +134,48 @@ class OAuth2:
 
 
 @dataclass(frozen=True, slots=True)
+class LongLived:
+    """As `Bearer`; besides, the token itself is what its successor is asked with, as long as it lives (Instagram's own login, Threads).
+
+    `option`: only accounts of which the platform's settings say so (`login = "instagram"`) have such tokens; None = all.
+    """
+
+    scopes: tuple[str, ...]
+    renewal_url: str
+    grant_type: str
+    lifetime: timedelta = timedelta(days=60)
+    # A token that is younger is refused.
+    least_age: timedelta = timedelta(hours=24)
+    renewed_every: timedelta = timedelta(days=7)
+    option: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A day from which on a platform means something else by a measure of ours (`*` = by all)."""
+
+    measure: str
+    day: date
+    note: str
+
+
+def _no_peace(headers: Mapping[str, str]) -> float | None:  # noqa: ARG001 as all that read headers
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """What the platform allows, and where it says how much is left."""
+    """What the platform allows, and where it says how much is left.
+
+    `peace_s` reads from an answer's headers for how many seconds the platform wants to be left alone; None = it does not say so.
+    """
 
     requests: int
     per: timedelta
-    remaining_header: str
-    reset_header: str
+    remaining_header: str = ""
+    reset_header: str = ""
     concurrent: int = 2
+    peace_s: Callable[[Mapping[str, str]], float | None] = _no_peace
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +183,7 @@ class Account:
     """One account of an institution, as the door needs it. `own_ids` and `own_handles` are of the same platform.
 
     `fault` says, in the user's words, why nothing can be asked for this account (a token file that cannot be read); None = nothing is wrong.
-    `tokens` renews the token; None = `token` stands as it is.
+    `tokens` renews the token; None = `token` stands as it is. `more_base_urls` are the addresses of the platform's other APIs, by name.
     """
 
     institution_id: str
@@ -143,6 +198,11 @@ class Account:
     staff_ids: frozenset[str] = frozenset()
     fault: str | None = None
     tokens: Tokens | None = None
+    more_base_urls: Mapping[str, str] = field(default_factory=dict)
+
+    def address(self, api: str = "") -> str:
+        """Where one of the platform's APIs is, without a slash at the end."""
+        return (self.more_base_urls[api] if api else self.base_url).rstrip("/")
 
     @property
     def label(self) -> str:
@@ -171,8 +231,10 @@ class Stream:
 
     Args:
         name: the second half of the raw table's name, `raw.<platform>__<name>`.
-        request: method and path; `{account_id}` is filled in.
-        params: fixed query parameters; `{window_start}`, `{window_end}` and `{handle}` are filled in (times in ISO 8601, UTC).
+        request: method and path; `{account_id}` is filled in, and whatever `account_params` names.
+        params: fixed query parameters; `{window_start}`, `{window_end}` and `{handle}` are filled in (times in ISO 8601, UTC), also
+            `{window_start_s}`, `{window_end_s}` (seconds since the epoch), and `{first_day}`, `{last_day}` of windows of whole days.
+        api: the name of the platform's API that is asked, where it has several; "" = the one at `base_url`.
         kind: which rows are kept.
         paging: how the next page is asked for; None when the answer is one record.
         records: where the records stand in the answer; "" = the answer itself.
@@ -193,6 +255,14 @@ class Stream:
         hourly: also fetched by the hourly job.
         account_params: further parameters that depend on the account's options.
         max_pages: beyond this, the paging is taken for endless.
+        day_zone: windows are whole days of this zone, the last one ended: for aggregates that the platform makes by such days.
+        metrics: numbers that are asked for by name: with the parameter `metrics_param` of the list itself, or beside its records.
+        beside: a second answer about each record of a page, which becomes a member of it.
+        by_id: the list's records only point at the things, which are asked for by id and take their place.
+        unfold: makes the records out of what the list gives; then the whole answer is one thing where `records` is empty.
+        nested: how a list inside a record is read to its end, before it is unfolded.
+        parents_back: how much older than the window a thing may be of which the unfolded records are asked for.
+        expires_after: how long the platform shows a thing; what no run saw in that time is lost.
         description: one sentence about the rows, shown in the UI and as the table's comment.
     """
 
@@ -220,6 +290,16 @@ class Stream:
     hourly: bool = False
     account_params: Callable[[Account], Params] = no_params
     max_pages: int = 500
+    api: str = ""
+    day_zone: str | None = None
+    metrics: tuple[Metric, ...] = ()
+    metrics_param: str = "metric"
+    beside: Beside | None = None
+    by_id: ById | None = None
+    unfold: Callable[[Mapping[str, Any], Window], Iterable[dict[str, Any]]] | None = None
+    nested: Nested | None = None
+    parents_back: timedelta = timedelta(0)
+    expires_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +310,8 @@ class Connector:
     `allowance` is what one institution may use in a day; its own file can say otherwise.
     `probe` is the stream whose one request tells cheapest whether the platform answers and the token may read.
     `raw_days` and `event_days` are how long the platform lets its answers, and what is known of single items, be kept; None = it sets no limit.
+    `judge` reads the platform's own error codes. `more_base_urls` are the addresses of its other APIs. `breaks` are the days on which its
+    measures changed their meaning.
 
     Raises:
         ValueError: a stream asks further back than its answers may be kept: what it brings could not be compared.
@@ -241,7 +323,7 @@ class Connector:
     sunset: date | None
     docs_url: str
     default_base_url: str | None
-    auth: Bearer | OAuth2
+    auth: Bearer | OAuth2 | LongLived
     limits: Limits
     streams: tuple[Stream, ...]
     post_url: str
@@ -250,6 +332,9 @@ class Connector:
     probe: str = "accounts"
     raw_days: int | None = None
     event_days: int | None = None
+    judge: Judge | None = None
+    more_base_urls: Mapping[str, str] = field(default_factory=dict)
+    breaks: tuple[Break, ...] = ()
 
     def __post_init__(self) -> None:
         for stream in self.streams:

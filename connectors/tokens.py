@@ -33,7 +33,7 @@ from connectors.wire import Reply, Wire
 
 if TYPE_CHECKING:
     from connectors.clock import Clock
-    from connectors.streams import OAuth2
+    from connectors.streams import LongLived, OAuth2
 
 # Renewed this long before its end, so that no token dies between the asking and the answer; longer would void more tokens than needed.
 EARLY = timedelta(minutes=5)
@@ -145,7 +145,7 @@ class Tokens:
     """
 
     def __init__(  # noqa: PLR0913 what a renewal needs, none of it derivable
-        self, path: Path, grant: Grant, auth: OAuth2, base_url: str, label: str, clock: Clock
+        self, path: Path, grant: Grant, auth: OAuth2 | LongLived, base_url: str, label: str, clock: Clock
     ) -> None:
         self._path = path
         self._grant = grant
@@ -314,6 +314,62 @@ class Tokens:
         return (
             f"{self._label}: the platform does not renew the token any more ({said!r}): it expired, was withdrawn, or was used elsewhere. "
             f"{known}Sign in again and put the new refresh token into {self._grant.name} (docs/start.md)."
+        )
+
+
+class SelfRenewing(Tokens):
+    """The access token of an account that is its own successor's credential: renewed every week, long before it ends.
+
+    The first one is taken as it stands in the environment. A renewal that fails changes nothing while the token lives.
+    """
+
+    _auth: LongLived
+
+    def _living(self, kept: Kept | None, refused: Secret | None, early: timedelta) -> Secret | None:
+        token = super()._living(kept, refused, timedelta(0))
+        if token is None or kept is None or kept.renewed_at is None or not early:
+            return token
+        is_first = kept.access_token.reveal() == self._grant.refresh_token.reveal()
+        wait = self._auth.least_age if is_first else self._auth.renewed_every
+        return token if self._clock.now() < kept.renewed_at + wait else None
+
+    def _renew(self, kept: Kept | None) -> Secret:
+        now = self._clock.now()
+        if kept is None or not kept.is_of(self._grant):
+            salt, token = secrets.token_hex(16), self._grant.refresh_token
+            first = Kept(salt, _fingerprint(salt, token), token, token)
+            return self._keep(first, expires_at=now + self._auth.lifetime, renewed_at=now).access_token
+        answer, said = self._judge(self._ask(kept.access_token))
+        if answer is None:
+            if kept.expires_at is not None and now < kept.expires_at:
+                return self._keep(kept, renewed_at=now).access_token
+            raise NotPermitted(self._sentence(said, None))
+        seconds = answer.get("expires_in")
+        lifetime = timedelta(seconds=seconds) if isinstance(seconds, int) and 0 < seconds < 10**9 else self._auth.lifetime
+        token = Secret(str(answer["access_token"]))
+        return self._keep(
+            kept, access_token=token, refresh_token=token, former_refresh_token=kept.access_token, expires_at=now + lifetime, renewed_at=now
+        ).access_token
+
+    def _ask(self, token: Secret) -> Reply:
+        wire = Wire(f"{self._label}: the token could not be renewed")
+        try:
+            return wire.exchange("GET", self._url, _NoAuth(), (("grant_type", self._auth.grant_type), ("access_token", token.reveal())))
+        finally:
+            wire.close()
+
+    def _judge(self, reply: Reply) -> tuple[dict[str, Any] | None, str]:
+        """As for refresh tokens; Meta says with a 400 and a number that it will not."""
+        error = _decoded(reply.body).get("error")
+        if reply.status in {400, 401, 403} and isinstance(error, dict) and not error.get("is_transient"):
+            return None, f"code {error['code']}" if isinstance(error.get("code"), int) else ""
+        return super()._judge(reply)
+
+    def _sentence(self, said: str, was_cut_off: datetime | None) -> str:
+        del was_cut_off
+        return (
+            f"{self._label}: the platform does not renew the token any more ({said!r}): it ended or was withdrawn. "
+            f"Make a new one and put it into {self._grant.name} (docs/platforms)."
         )
 
 

@@ -18,8 +18,8 @@ from connectors.clock import Clock, InjectedClock, SystemClock
 from connectors.privacy import Pseudonyms
 from connectors.registry import platforms
 from connectors.secret import Environ, Secret
-from connectors.streams import Account, OAuth2
-from connectors.tokens import Tokens
+from connectors.streams import Account, LongLived, OAuth2
+from connectors.tokens import Grant, SelfRenewing, Tokens
 from pipelines.lock import LockedError, locked
 from pipelines.settings import (
     AccountSettings,
@@ -146,6 +146,12 @@ class House:
         options: dict[str, str | int | bool] = {"private_metrics": chosen.private_metrics}
         if platform and platform.fields_parameter:
             options["fields_parameter"] = platform.fields_parameter
+        options["api_version"] = (platform and platform.api_version) or connector.api_version
+        if platform and platform.login:
+            options["login"] = platform.login
+        more = dict(connector.more_base_urls)
+        if platform and platform.analytics_base_url and "analytics" in more:
+            more["analytics"] = platform.analytics_base_url
         base_url = (platform.base_url if platform and platform.base_url else connector.default_base_url) or ""
         token, tokens, fault = None, None, None
         try:
@@ -154,6 +160,10 @@ class House:
                 # By the variable's name: two accounts that share a sign-in share its renewals.
                 path = self.tokens_path / f"{given.name.lower()}.json"
                 tokens = Tokens(path, given, connector.auth, base_url, chosen.ref, self.clock)
+            if token and isinstance(connector.auth, LongLived) and _has(options, connector.auth):
+                name = token_name(institution, chosen)
+                path = self.tokens_path / f"{name.lower()}.json"
+                tokens = SelfRenewing(path, Grant(name, token, Secret("")), connector.auth, base_url, chosen.ref, self.clock)
         except SettingsError as unreadable:
             # One account's trouble stays its own: the ledger says what is wrong, the others are fetched.
             fault = f"{chosen.ref}: {unreadable} Nothing was asked for this account."
@@ -163,6 +173,7 @@ class House:
             account_id=chosen.id,
             handle=chosen.handle,
             base_url=base_url,
+            more_base_urls=more,
             token=token or Secret(""),
             tokens=tokens,
             fault=fault,
@@ -230,3 +241,8 @@ class House:
             probe.write_bytes(b"\0")
         finally:
             probe.unlink(missing_ok=True)
+
+
+def _has(options: Mapping[str, object], auth: LongLived) -> bool:
+    """Whether the account's token is of the kind that renews itself."""
+    return auth.option is None or options.get(auth.option[0]) == auth.option[1]

@@ -64,6 +64,15 @@ class PlatformSettings(_Strict):
     fields_parameter: Literal["post.fields", "tweet.fields"] | None = Field(
         default=None, description="X only: how the API names the fields; its documents disagree"
     )
+    analytics_base_url: str | None = Field(default=None, description="YouTube only: address of its Analytics API", pattern=r"^https?://")
+    api_version: str | None = Field(
+        default=None,
+        description="Meta only: version of the Graph API, e.g. v26.0; the one that Tolok was made for without it",
+        pattern=r"^v\d+\.\d+$",
+    )
+    login: Literal["facebook", "instagram"] | None = Field(
+        default=None, description="Instagram only: by which login the token was made; facebook without it"
+    )
     max_requests_per_day: Whole | None = Field(
         default=None, ge=1, description="Requests that one day may take; the platform's default without it"
     )

@@ -155,7 +155,7 @@ class Canned:
         self.replies = replies
         self.asked = 0
 
-    def exchange(self, *_: object) -> Reply:
+    def exchange(self, *_: object, **__: object) -> Reply:
         self.asked += 1
         return self.replies[(self.asked - 1) % len(self.replies)]
 

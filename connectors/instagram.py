@@ -1,0 +1,228 @@
+"""Instagram's Graph API: a professional account, its media and stories with their insights, comments, tags, and its days.
+
+Not here: what the numbers mean (assets/staging/instagram.py) and what all of Meta's APIs share (graph.py).
+Source: the vendor's Instagram platform reference (insights pages of June 2026) and its recorded answers. Figures come up to 48 h late and
+are kept two years; stories are shown for 24 h; what cannot be told is an empty list, never 0. Likes, comments, views and interactions are
+organic ones; the `total_` names would include what was paid for.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from connectors.beside import Beside, Nested
+from connectors.graph import PACIFIC, WORDY, comments_of, judge, peace_s, takes_batches, values_by_day
+from connectors.metrics import Metric
+from connectors.paging import graph_cursor, whole
+from connectors.privacy import Private
+from connectors.streams import Break, Connector, Daily, Event, Limits, LongLived, Resume, Snapshot, Stream
+
+IMPRESSIONS_GONE = date(2025, 4, 21)
+MEDIA_FIELDS = "id,caption,media_type,media_product_type,timestamp,like_count,comments_count,permalink"
+COMMENT_FIELDS = "id,timestamp,text,username,from"
+# Pages are named by cursors; down to which time was read, the records tell.
+BY_CURSOR = Resume("after", "timestamp", cursor="paging.cursors.after")
+BOTH, FEED, REELS, STORY = ("FEED", "REELS"), ("FEED",), ("REELS",), ("STORY",)
+MEDIA_METRICS = (
+    Metric("reach", BOTH),
+    Metric("views", BOTH, note="Of a reel: plays and replays; of a post: displays."),
+    Metric("saved", BOTH),
+    Metric("shares", BOTH),
+    Metric("likes", BOTH, note="Also where the account hides them from others."),
+    Metric("total_interactions", BOTH),
+    Metric("follows", FEED),
+    Metric("profile_visits", FEED),
+    Metric("ig_reels_avg_watch_time", REELS, note="Milliseconds."),
+    Metric("ig_reels_video_view_total_time", REELS, note="Milliseconds."),
+    Metric("impressions", FEED, retired=IMPRESSIONS_GONE, replaced_by="views"),
+    Metric("plays", REELS, retired=IMPRESSIONS_GONE, replaced_by="views"),
+    Metric("video_views", FEED, retired=date(2025, 1, 21), replaced_by="views"),
+    Metric("clips_replays_count", REELS, retired=IMPRESSIONS_GONE, replaced_by="views"),
+    Metric("ig_reels_aggregated_all_plays_count", REELS, retired=IMPRESSIONS_GONE, replaced_by="views"),
+    Metric("engagement", BOTH, retired=date(2023, 12, 1), replaced_by="total_interactions"),
+)
+STORY_METRICS = (
+    Metric("reach", STORY),
+    Metric("views", STORY),
+    Metric("replies", STORY, note="May read 0 in some regions."),
+    Metric("shares", STORY),
+    Metric("total_interactions", STORY),
+    Metric("navigation", STORY),
+    Metric("follows", STORY),
+    Metric("profile_visits", STORY),
+    Metric("impressions", STORY, retired=IMPRESSIONS_GONE, replaced_by="views"),
+)
+REACH = Metric("reach")
+
+
+def product_type(media: dict[str, Any]) -> str:
+    """FEED, REELS, STORY or AD: what it decides is which metrics may be asked for."""
+    return str(media.get("media_product_type") or "FEED")
+
+
+def _insights_path(media: dict[str, Any]) -> str:
+    """Feed posts, reels and stories are asked at the same address."""
+    del media
+    return "/{api_version}/{id}/insights"
+
+
+INSIGHTS = Beside(_insights_path, "insights", product_type, batch="/{api_version}", batched=takes_batches)
+
+
+def _days(name: str, period: str, metrics: tuple[Metric, ...], description: str, window_days: int = 30, **more: str) -> Stream:
+    """Insights of the account by the platform's days: a window is asked for by its first and its last second."""
+    return Stream(
+        name,
+        "GET /{api_version}/{account_id}/insights",
+        params={"period": period, "since": "{window_start_s}", "until": "{window_end_s}", **more},
+        paging=whole(),
+        records="data",
+        kind=Daily(key="key", at="at"),
+        description=description,
+        metrics=metrics,
+        counts=("value",),
+        unfold=values_by_day(PACIFIC),
+        day_zone=PACIFIC,
+        lookback=timedelta(days=3),
+        restates=timedelta(days=3),
+        window=timedelta(days=window_days),
+        retention=timedelta(days=730),
+    )
+
+
+CONNECTOR = Connector(
+    platform="instagram",
+    label="Instagram",
+    api_version="v26.0",
+    sunset=None,
+    docs_url="https://developers.facebook.com/docs/instagram-platform",
+    post_url="https://www.instagram.com/{handle}/",
+    default_base_url="https://graph.facebook.com",
+    day_basis="pacific",
+    auth=LongLived(
+        scopes=("instagram_basic", "instagram_manage_insights", "instagram_manage_comments", "pages_read_engagement"),
+        renewal_url="{base_url}/refresh_access_token",
+        grant_type="ig_refresh_token",
+        option=("login", "instagram"),
+    ),
+    limits=Limits(requests=200, per=timedelta(hours=1), peace_s=peace_s),
+    judge=judge,
+    breaks=(
+        Break("views", IMPRESSIONS_GONE, "Instagram: views in place of impressions and plays, all versions of the API"),
+        Break("impressions", IMPRESSIONS_GONE, "Instagram: impressions are no longer given, views took their place"),
+    ),
+    streams=(
+        Stream(
+            "accounts",
+            "GET /{api_version}/{account_id}",
+            params={"fields": "id,followers_count,follows_count,media_count"},
+            kind=Snapshot(key="id"),
+            description="One row per account and snapshot day, as Instagram described the account.",
+            counts=("followers_count", "follows_count", "media_count"),
+            private=Private(drop=("username", "name", "biography", "profile_picture_url", "website", "ig_id")),
+        ),
+        Stream(
+            "posts",
+            "GET /{api_version}/{account_id}/media",
+            params={"fields": MEDIA_FIELDS, "limit": "50"},
+            paging=graph_cursor(),
+            records="data",
+            kind=Snapshot(key="id"),
+            description="One row per post or reel and snapshot day with its insights, for media of the last 30 days; a carousel is one.",
+            lookback=timedelta(days=30),
+            newest_first="timestamp",
+            resume=BY_CURSOR,
+            counts=("like_count", "comments_count", "insights.data[].values[].value{}", "insights.data[].total_value.value{}"),
+            metrics=MEDIA_METRICS,
+            beside=INSIGHTS,
+            private=Private(
+                drop=("username", "owner", "media_url", "thumbnail_url", "children", "insights.paging", *WORDY), redact=("caption",)
+            ),
+        ),
+        Stream(
+            "stories",
+            "GET /{api_version}/{account_id}/stories",
+            params={"fields": MEDIA_FIELDS, "limit": "50"},
+            paging=graph_cursor(),
+            records="data",
+            kind=Snapshot(key="id"),
+            description="One row per story and snapshot day with its insights; a story is shown for 24 hours, so the hourly job reads it too.",
+            lookback=timedelta(days=1),
+            newest_first="timestamp",
+            expires_after=timedelta(hours=24),
+            hourly=True,
+            counts=("like_count", "comments_count", "insights.data[].values[].value{}", "insights.data[].total_value.value{}"),
+            metrics=STORY_METRICS,
+            beside=INSIGHTS,
+            private=Private(
+                drop=("username", "owner", "media_url", "thumbnail_url", "children", "insights.paging", *WORDY), redact=("caption",)
+            ),
+        ),
+        Stream(
+            "comments",
+            "GET /{api_version}/{account_id}/media",
+            params={
+                "fields": f"id,timestamp,comments.limit(50){{{{{COMMENT_FIELDS},replies.limit(50){{{{{COMMENT_FIELDS}}}}}}}}}",
+                "limit": "50",
+            },
+            paging=graph_cursor(),
+            records="data",
+            kind=Event(key="id", at="timestamp"),
+            description="One row per comment or reply under media of the last 30 days: times, ids and flags, no text.",
+            lookback=timedelta(days=7),
+            restates=timedelta(days=7),
+            newest_first="timestamp",
+            parents_back=timedelta(days=30),
+            resume=BY_CURSOR,
+            hourly=True,
+            unfold=comments_of("media_id"),
+            nested=Nested(
+                "comments",
+                "/{api_version}/{id}/comments",
+                graph_cursor(),
+                {"fields": f"{COMMENT_FIELDS},replies.limit(50){{{COMMENT_FIELDS}}}", "limit": "50"},
+                inner=Nested("replies", "/{api_version}/{id}/replies", graph_cursor(), {"fields": COMMENT_FIELDS, "limit": "50"}),
+            ),
+            private=Private(
+                keep=("id", "timestamp", "media_id", "parent_id", "author_id"),
+                pseudonym=("author_id",),
+                flags_from="text",
+                author="author_id",
+            ),
+        ),
+        Stream(
+            "mentions",
+            "GET /{api_version}/{account_id}/tags",
+            params={"fields": "id,caption,timestamp,username,owner", "limit": "50"},
+            paging=graph_cursor(),
+            records="data",
+            kind=Event(key="id", at="timestamp"),
+            description="One row per post by somebody else in which the account is tagged: times, ids and flags, no text.",
+            lookback=timedelta(days=7),
+            restates=timedelta(days=7),
+            newest_first="timestamp",
+            resume=BY_CURSOR,
+            hourly=True,
+            private=Private(
+                keep=("id", "timestamp", "username"), pseudonym=("username",), flags_from="caption", author="username", is_mention=True
+            ),
+        ),
+        _days(
+            "insights_day",
+            "day",
+            (REACH, Metric("follower_count", note="New followers of the day; not given below 100 followers.")),
+            "One row per measure and day of the platform: people reached, and new followers.",
+        ),
+        _days("insights_week", "week", (REACH,), "One row per day: people reached in the seven days that end with it."),
+        _days("insights_28d", "days_28", (REACH,), "One row per day: people reached in the 28 days that end with it."),
+        _days(
+            "totals_day",
+            "day",
+            (Metric("views"), Metric("profile_views"), Metric("website_clicks")),
+            "One row per measure and day of the platform that is only given as a total of a span: views, visits of the profile, taps on its link.",
+            window_days=1,
+            metric_type="total_value",
+        ),
+    ),
+)
