@@ -91,8 +91,7 @@ def windows_due(stream: Stream, now: datetime, fetched_until: datetime | None, h
         start = now - stream.lookback
     else:
         start = min(now - stream.lookback, fetched_until)
-    if stream.retention is not None:
-        start = max(start, now - stream.retention)
+    start = max(start, _begins(stream, now))
     if stream.align is not None:
         start = floor(start, stream.align)
     if stream.day_zone is not None:
@@ -100,6 +99,12 @@ def windows_due(stream: Stream, now: datetime, fetched_until: datetime | None, h
     if stream.newest_first is not None or stream.paging is None:
         return (Window(start, now),)
     return tuple(tile(start, now, stream.window))
+
+
+def _begins(stream: Stream, now: datetime) -> datetime:
+    """The instant before which the platform gives nothing."""
+    kept = now - stream.retention if stream.retention is not None else datetime.min.replace(tzinfo=UTC)
+    return max(kept, stream.earliest) if stream.earliest is not None else kept
 
 
 def _whole_days(stream: Stream, zone: str, start: datetime, end: datetime) -> tuple[Window, ...]:
@@ -115,8 +120,7 @@ def backfill_due(stream: Stream, first: datetime, end: datetime, now: datetime, 
     """
     if stream.paging is None:
         return ()
-    if stream.retention is not None:
-        first = max(first, now - stream.retention)
+    first = max(first, _begins(stream, now))
     if stream.align is not None:
         first = floor(first, stream.align)
     if stream.day_zone is not None:
@@ -135,7 +139,9 @@ def backfill_due(stream: Stream, first: datetime, end: datetime, now: datetime, 
 
 
 def _takes_an_end(stream: Stream) -> bool:
-    return (stream.resume is not None and stream.resume.is_time) or any("{window_end}" in value for value in stream.params.values())
+    return (stream.resume is not None and stream.resume.is_time) or any(
+        place in value for value in stream.params.values() for place in ("{window_end", "{last_day}")
+    )
 
 
 def plan(
@@ -197,8 +203,8 @@ class _Rest(NamedTuple):
 
 def _night_due(stream: Stream, wish: Wish, now: datetime, until: datetime | None, rests: Sequence[_Rest]) -> tuple[Due, ...]:
     """First what earlier runs left, then the night's own windows. On the same snapshot day the rest alone makes the day whole."""
-    begins = now - stream.retention if stream.retention is not None else None
-    left = [rest._replace(window=Window(max(rest.window.start, begins), rest.window.end)) if begins is not None else rest for rest in rests]
+    begins = _begins(stream, now)
+    left = [rest._replace(window=Window(max(rest.window.start, begins), rest.window.end)) for rest in rests]
     left = [rest for rest in left if rest.window.start < rest.window.end]
     is_todays = isinstance(stream.kind, Snapshot) and any(rest.is_last and rest.day == snapshot_day(now, wish.zone) for rest in left)
     extra = tuple(Due(rest.window, rest.resume_from, is_last=is_todays and rest.is_last, is_extra=True) for rest in left)

@@ -262,6 +262,7 @@ class Stream:
         unfold: makes the records out of what the list gives; then the whole answer is one thing where `records` is empty.
         nested: how a list inside a record is read to its end, before it is unfolded.
         parents_back: how much older than the window a thing may be of which the unfolded records are asked for.
+        earliest: there is nothing from before, and the platform refuses to be asked for it.
         expires_after: how long the platform shows a thing; what no run saw in that time is lost.
         description: one sentence about the rows, shown in the UI and as the table's comment.
     """
@@ -299,6 +300,7 @@ class Stream:
     unfold: Callable[[Mapping[str, Any], Window], Iterable[dict[str, Any]]] | None = None
     nested: Nested | None = None
     parents_back: timedelta = timedelta(0)
+    earliest: datetime | None = None
     expires_after: timedelta | None = None
 
 

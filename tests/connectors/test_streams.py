@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from assets.asking import windows_due
 from connectors.registry import platforms
-from connectors.streams import Connector, Snapshot, Stream, Window, floor, tile, uncovered
+from connectors.streams import Connector, Snapshot, Stream, Window, days_floor, floor, tile, uncovered
 
 instants = st.datetimes(datetime(1960, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 the strategy adds the zone
 steps = st.timedeltas(timedelta(seconds=1), timedelta(days=90))
@@ -49,7 +49,7 @@ def test_a_stream_that_is_not_told_where_to_end_has_one_window(connector: Connec
     """Otherwise each of its windows would be read up to now: five times over for a year's history, and X bills each read."""
     del connector
     now = datetime(2026, 1, 15, 19, tzinfo=UTC)
-    if not any("{window_end}" in value for value in stream.params.values()):
+    if not any(place in value for value in stream.params.values() for place in ("{window_end", "{last_day}")):
         assert len(windows_due(stream, now, None, timedelta(days=365))) == 1
         assert len(windows_due(stream, now, now - timedelta(days=400), timedelta(days=365))) == 1
 
@@ -102,7 +102,7 @@ def test_run_after_run_the_windows_leave_no_hole_and_never_overlap_within_a_run(
         for one, other in pairwise(windows):
             assert one.end == other.start
         assert all(timedelta(0) < window.end - window.start or stream.lookback == timedelta(0) for window in windows)
-        assert windows[-1].end == now
+        assert windows[-1].end == (now if stream.day_zone is None else days_floor(now, stream.day_zone))
         assert windows[0].start <= now - stream.lookback or stream.retention is not None
         if until is not None and not isinstance(stream.kind, Snapshot):
             # What the platform still gives begins where the last run ended, or before.

@@ -1,0 +1,199 @@
+"""Facebook's Graph API: a page, its posts and reels with their insights, comments, posts that tag it, and its days.
+
+Not here: what the numbers mean (assets/staging/facebook.py) and what all of Meta's APIs share (graph.py).
+Source: the vendor's Pages API reference and its list of withdrawn metrics (March 2026). Asked with the page's own token. A page needs a
+hundred likes before it has insights, and then gives two years, ninety days a call; below, what comes is an empty list, never 0.
+Reels have no `/insights`: their numbers stand at the video, under names of their own.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from connectors.beside import Beside, Nested
+from connectors.graph import PACIFIC, WORDY, comments_of, judge, peace_s, values_by_day
+from connectors.metrics import Metric
+from connectors.paging import graph_cursor, whole
+from connectors.privacy import Private
+from connectors.streams import Bearer, Break, Connector, Daily, Event, Limits, Resume, Snapshot, Stream
+
+VIEWS = date(2025, 11, 15)
+# The vendor's page of March 2026 prints 2025 for it: the call is what tells, and this is only when we stop asking.
+SECOND_WAVE = date(2026, 6, 15)
+POST, VIDEO, REEL = "post", "video", "reel"
+PUBLISHED = (POST, VIDEO)
+POST_METRICS = (
+    Metric("post_media_view", PUBLISHED, introduced=date(2025, 8, 15)),
+    Metric("post_total_media_view_unique", PUBLISHED, introduced=date(2025, 8, 15)),
+    Metric(
+        "post_clicks_by_type",
+        PUBLISHED,
+        note="An object: the clicks on links stand under `link clicks`. Whether it is still given is disputed.",
+    ),
+    Metric("fb_reels_total_plays", (REEL,), note="Plays and replays of a reel, asked at the video. The name is not confirmed."),
+    Metric("post_impressions", PUBLISHED, retired=VIEWS, replaced_by="post_media_view"),
+    Metric("post_impressions_unique", PUBLISHED, retired=SECOND_WAVE, replaced_by="post_total_media_view_unique"),
+    Metric("post_engaged_users", PUBLISHED, retired=date(2024, 3, 14)),
+)
+REACH = Metric("page_total_media_view_unique", introduced=date(2025, 8, 15))
+PAGE_METRICS = (
+    Metric("page_media_view", introduced=date(2025, 8, 15)),
+    REACH,
+    Metric("page_daily_follows_unique", note="People who began to follow."),
+    Metric("page_daily_unfollows_unique", note="People who ceased to follow. The name is not confirmed."),
+    Metric("page_views_total", note="Visits of the page itself."),
+    Metric("page_post_engagements"),
+    Metric("page_impressions", retired=VIEWS, replaced_by="page_media_view"),
+    Metric("page_impressions_unique", retired=SECOND_WAVE, replaced_by="page_total_media_view_unique"),
+    Metric("page_fans", retired=VIEWS, replaced_by="page_follows"),
+    Metric("page_engaged_users", retired=date(2024, 3, 14)),
+)
+POST_FIELDS = (
+    "id,created_time,message,permalink_url,status_type,attachments{{media_type,type,target{{id}}}},shares,"
+    "comments.limit(0).summary(true),reactions.limit(0).summary(true)"
+)
+COMMENT_FIELDS = "id,created_time,message,from{id},parent{id}"
+BY_CURSOR = Resume("after", "created_time", cursor="paging.cursors.after")
+
+
+def kind_of(post: dict[str, Any]) -> str:
+    """`reel`, `video` or `post`: a reel is known by its address, a video by what is attached."""
+    if "/reel/" in str(post.get("permalink_url", "")):
+        return REEL
+    held = post.get("attachments")
+    attached = held.get("data") if isinstance(held, dict) else None
+    first = attached[0] if isinstance(attached, list) and attached and isinstance(attached[0], dict) else {}
+    return VIDEO if first.get("media_type") == "video" else POST
+
+
+def insights_path(post: dict[str, Any]) -> str:
+    """Where a post's numbers are asked for; a reel's at its video."""
+    if kind_of(post) != REEL:
+        return "/{api_version}/{id}/insights"
+    video = str(post.get("permalink_url", "")).rstrip("/").rpartition("/")[2]
+    return f"/{{api_version}}/{video}/video_insights" if video.isdecimal() else "/{api_version}/{id}/video_insights"
+
+
+def _days(name: str, period: str, metrics: tuple[Metric, ...], description: str) -> Stream:
+    return Stream(
+        name,
+        "GET /{api_version}/{account_id}/insights",
+        params={"period": period, "since": "{window_start_s}", "until": "{window_end_s}"},
+        paging=whole(),
+        records="data",
+        kind=Daily(key="key", at="at"),
+        description=description,
+        metrics=metrics,
+        counts=("value",),
+        unfold=values_by_day(PACIFIC),
+        day_zone=PACIFIC,
+        lookback=timedelta(days=3),
+        restates=timedelta(days=3),
+        window=timedelta(days=90),
+        retention=timedelta(days=730),
+    )
+
+
+CONNECTOR = Connector(
+    platform="facebook",
+    label="Facebook",
+    api_version="v26.0",
+    sunset=None,
+    docs_url="https://developers.facebook.com/docs/pages-api",
+    post_url="https://www.facebook.com/{post_id}",
+    default_base_url="https://graph.facebook.com",
+    day_basis="pacific",
+    auth=Bearer(scopes=("pages_read_engagement", "pages_read_user_content", "read_insights")),
+    limits=Limits(requests=200, per=timedelta(hours=1), peace_s=peace_s),
+    judge=judge,
+    breaks=(
+        Break("views", VIEWS, "Facebook: views in place of impressions, all versions of the API"),
+        Break("reach", SECOND_WAVE, "Facebook: people who viewed in place of people to whom it was displayed"),
+        Break("followers", VIEWS, "Facebook: followers of the page in place of its fans"),
+    ),
+    streams=(
+        Stream(
+            "accounts",
+            "GET /{api_version}/{account_id}",
+            params={"fields": "id,followers_count,fan_count"},
+            kind=Snapshot(key="id"),
+            description="One row per page and snapshot day, as Facebook described the page.",
+            counts=("followers_count", "fan_count"),
+            private=Private(drop=("name", "username", "about", "phone", "emails", "location", "link")),
+        ),
+        Stream(
+            "posts",
+            "GET /{api_version}/{account_id}/published_posts",
+            params={"fields": POST_FIELDS, "limit": "50"},
+            paging=graph_cursor(),
+            records="data",
+            kind=Snapshot(key="id"),
+            description="One row per post, video or reel and snapshot day with its insights, for those of the last 30 days.",
+            lookback=timedelta(days=30),
+            newest_first="created_time",
+            resume=BY_CURSOR,
+            counts=(
+                *("shares.count", "comments.summary.total_count", "reactions.summary.total_count"),
+                "insights.data[].values[].value{}",
+            ),
+            metrics=POST_METRICS,
+            beside=Beside(insights_path, "insights", kind_of, batch="/{api_version}"),
+            private=Private(
+                drop=(
+                    *("from", "to", "story", "story_tags", "message_tags", "with_tags", "insights.paging", "comments.data", "reactions.data"),
+                    *("attachments.data[].title", "attachments.data[].description", "attachments.data[].url", "attachments.data[].media"),
+                    *("comments.paging", "reactions.paging", *WORDY),
+                ),
+                redact=("message",),
+            ),
+        ),
+        Stream(
+            "comments",
+            "GET /{api_version}/{account_id}/published_posts",
+            params={
+                "fields": f"id,created_time,comments.filter(stream).limit(100){{{{{COMMENT_FIELDS.replace('{', '{{').replace('}', '}}')}}}}}",
+                "limit": "50",
+            },
+            paging=graph_cursor(),
+            records="data",
+            kind=Event(key="id", at="created_time"),
+            description="One row per comment or reply under posts of the last 30 days: times, ids and flags, no text.",
+            lookback=timedelta(days=7),
+            restates=timedelta(days=7),
+            newest_first="created_time",
+            parents_back=timedelta(days=30),
+            resume=BY_CURSOR,
+            hourly=True,
+            unfold=comments_of("post_id"),
+            nested=Nested(
+                "comments", "/{api_version}/{id}/comments", graph_cursor(),
+                {"fields": COMMENT_FIELDS, "filter": "stream", "limit": "100"},
+            ),
+            private=Private(
+                keep=("id", "created_time", "post_id", "parent_id", "author_id"),
+                pseudonym=("author_id",), flags_from="message", author="author_id",
+            ),
+        ),
+        Stream(
+            "mentions",
+            "GET /{api_version}/{account_id}/tagged",
+            params={"fields": "id,created_time,message,from{{id}}", "limit": "50"},
+            paging=graph_cursor(),
+            records="data",
+            kind=Event(key="id", at="created_time"),
+            description="One row per post by somebody else that tags the page: times, ids and flags, no text.",
+            lookback=timedelta(days=7),
+            restates=timedelta(days=7),
+            newest_first="created_time",
+            resume=BY_CURSOR,
+            hourly=True,
+            private=Private(
+                keep=("id", "created_time", "from.id"), pseudonym=("from.id",), flags_from="message", author="from.id", is_mention=True
+            ),
+        ),
+        _days("insights_day", "day", PAGE_METRICS, "One row per measure and day of the platform: views, people reached, follows, visits."),
+        _days("insights_week", "week", (REACH,), "One row per day: people reached in the seven days that end with it."),
+        _days("insights_28d", "days_28", (REACH,), "One row per day: people reached in the 28 days that end with it."),
+    ),
+)  # fmt: skip
