@@ -103,10 +103,11 @@ def test_run_after_run_the_windows_leave_no_hole_and_never_overlap_within_a_run(
             assert one.end == other.start
         assert all(timedelta(0) < window.end - window.start or stream.lookback == timedelta(0) for window in windows)
         assert windows[-1].end == (now if stream.day_zone is None else days_floor(now, stream.day_zone))
-        assert windows[0].start <= now - stream.lookback or stream.retention is not None
+        assert windows[0].start <= now - stream.lookback or stream.retention is not None or stream.earliest is not None
         if until is not None and not isinstance(stream.kind, Snapshot):
             # What the platform still gives begins where the last run ended, or before.
             reachable = until if stream.retention is None else max(until, now - stream.retention)
+            reachable = reachable if stream.earliest is None else max(reachable, stream.earliest)
             assert windows[0].start <= reachable
         if stream.align is not None:
             assert (windows[0].start - datetime(1970, 1, 1, tzinfo=UTC)) % stream.align == timedelta(0)
