@@ -49,6 +49,7 @@ FETCH = Table(
         key("rows_new", "BIGINT", "Rows that were new to raw"),
         key("rows_changed", "BIGINT", "Rows that replaced another"),
         key("denied_fields", "VARCHAR[]", "Fields that the token may not read"),
+        Column("retired_fields", "VARCHAR[]", "Fields that the platform gives no more; NULL = not looked at"),
         Column(
             "resume_from", "VARCHAR", "What asks for the rest where a budget ended the list; NULL = nothing is left, or it is asked anew"
         ),

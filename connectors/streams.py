@@ -113,6 +113,15 @@ class OAuth2:
 
 
 @dataclass(frozen=True, slots=True)
+class Break:
+    """A day from which on a platform means something else by a measure of ours (`*` = by all)."""
+
+    measure: str
+    day: date
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the platform allows, and where it says how much is left."""
 
@@ -193,6 +202,7 @@ class Stream:
         hourly: also fetched by the hourly job.
         account_params: further parameters that depend on the account's options.
         max_pages: beyond this, the paging is taken for endless.
+        expires_after: how long the platform shows a thing; what no run saw in that time is lost.
         description: one sentence about the rows, shown in the UI and as the table's comment.
     """
 
@@ -220,6 +230,7 @@ class Stream:
     hourly: bool = False
     account_params: Callable[[Account], Params] = no_params
     max_pages: int = 500
+    expires_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +241,7 @@ class Connector:
     `allowance` is what one institution may use in a day; its own file can say otherwise.
     `probe` is the stream whose one request tells cheapest whether the platform answers and the token may read.
     `raw_days` and `event_days` are how long the platform lets its answers, and what is known of single items, be kept; None = it sets no limit.
+    `breaks` are the days on which its measures changed their meaning.
 
     Raises:
         ValueError: a stream asks further back than its answers may be kept: what it brings could not be compared.
@@ -250,6 +262,7 @@ class Connector:
     probe: str = "accounts"
     raw_days: int | None = None
     event_days: int | None = None
+    breaks: tuple[Break, ...] = ()
 
     def __post_init__(self) -> None:
         for stream in self.streams:
