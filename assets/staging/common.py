@@ -256,11 +256,13 @@ def _items(parsed: pl.LazyFrame, posts_: pl.LazyFrame, accounts_: pl.LazyFrame) 
 
 def comments(parsed: pl.LazyFrame, posts_: pl.LazyFrame, accounts_: pl.LazyFrame) -> pl.LazyFrame:
     """One row per item that answers a post of ours, at the account that owns the post. An item in two accounts' streams is one."""
-    answers = _items(parsed, posts_, accounts_).filter(pl.col("owner").is_not_null())
     by_item = ["institution_id", "platform", "item_id"]
     return (
-        answers.with_columns(account_id=pl.col("owner"), is_mention=pl.col("mentions_us").any().over(by_item))
-        .sort("account_id", "day", "observed_at", "stream")
+        _items(parsed, posts_, accounts_)
+        # Of two streams that hold the item one may not say whom it names, or which post it answers.
+        .with_columns(account_id=pl.col("owner"), is_mention=pl.col("mentions_us").any().over(by_item))
+        .filter(pl.col("owner").is_not_null())
+        .sort("account_id", pl.col("post_id").is_null(), "day", "observed_at", "stream")
         .unique(by_item, keep="first", maintain_order=True)
         .select(COMMENTS.names)
     )
