@@ -42,6 +42,7 @@ STREAM = Table(
         key("kind", "VARCHAR", "snapshot, event or daily"),
         key("lookback_days", "INTEGER", "Days that each run asks for again"),
         key("restates_days", "INTEGER", "Days for which a value may still change"),
+        Column("expires_hours", "INTEGER", "Hours after which the platform shows a thing no more; NULL = it stays"),
     ),
     key=("institution_id", "platform", "stream"),
 )
@@ -176,7 +177,7 @@ PLATFORM = Table(
 )
 AVAILABILITY = Table(
     "ref.availability",
-    "One row per platform and measure: does the platform give it, and what must the token be allowed.",
+    "One row per platform, measure and type of post: does the platform give it, from which number of its own, and what must the token be allowed.",
     (
         key("institution_id", "VARCHAR", "The institution"),
         key("platform", "VARCHAR", "The platform"),
@@ -186,6 +187,10 @@ AVAILABILITY = Table(
         Column("needs_field", "VARCHAR", "The field that the token must be allowed to read; NULL = none in particular"),
         Column("valid_from", "DATE", "First day; NULL = always"),
         Column("valid_to", "DATE", "Last day; NULL = until further notice"),
+        key("streams", "VARCHAR[]", "Streams of which the coverage says whether a day of it is known; empty = it is not given"),
+        Column("metric", "VARCHAR", "The platform's own name of the number; NULL = it is not given"),
+        Column("definition_version", "INTEGER", "Raised when the platform changes what it means; NULL = it is not given"),
+        Column("paid_scope", "VARCHAR", "organic, paid, total or unknown: whether what was paid for is in it; NULL = it is not given"),
     ),
     key=("institution_id", "platform", "measure", "post_type"),
 )

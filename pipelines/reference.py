@@ -18,6 +18,7 @@ from holidays import country_holidays
 
 from assets import reference
 from assets.goals import goals
+from assets.indicators.measures import COHORT_MEASURES, DAY_MEASURES_NAMES
 from assets.indicators.registry import Indicator, indicators
 from assets.staging import mappings
 from connectors.registry import platforms
@@ -38,6 +39,8 @@ WEEKDAYS_ID = ("Senin", "Selasa", "Rabu", "Kamis", "Jumat", "Sabtu", "Minggu")
 MONTHS_ID = (
     "Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November", "Desember",
 )  # fmt: skip
+# What formulas read, also what no platform gives.
+MEASURES = {*DAY_MEASURES_NAMES, *COHORT_MEASURES} - {"followers_at_publication"}
 Row = dict[str, Any]
 
 
@@ -75,6 +78,7 @@ def reference_rows(institution: Institution) -> Mapping[Table, Iterable[Row]]:
                 "kind": KINDS[type(stream.kind)],
                 "lookback_days": stream.lookback.days,
                 "restates_days": stream.restates.days,
+                "expires_hours": stream.expires_after and stream.expires_after // timedelta(hours=1),
             }
             for platform, connector in used.items()
             for stream in connector.streams
@@ -99,8 +103,11 @@ def reference_rows(institution: Institution) -> Mapping[Table, Iterable[Row]]:
         ],
         reference.AVAILABILITY: list(_availability(used)),
         reference.DATE: _dates(),
-        # The two platforms of today have changed no meaning inside the time that they are read; the next ones bring rows.
-        reference.DEFINITION_BREAK: [],
+        reference.DEFINITION_BREAK: [
+            {"platform": platform, "measure": one.measure, "day": one.day, "note": one.note}
+            for platform, connector in used.items()
+            for one in connector.breaks
+        ],
     }
 
 
@@ -109,13 +116,12 @@ def _accounts(institution: Institution) -> Iterator[Row]:
         platform = institution.platforms.get(account.platform)
         base_url = (platform.base_url if platform else None) or platforms()[account.platform].default_base_url or ""
         url = platforms()[account.platform].post_url.replace("{base_url}", base_url).replace("{handle}", account.handle)
-        private = sorted({field for field in mappings()[account.platform].gives.values() if field})
         yield {
             "platform": account.platform,
             "account_id": account.id,
             "handle": account.handle,
             "post_url": url,
-            "unasked_fields": [] if account.private_metrics else private,
+            "unasked_fields": [] if account.private_metrics else list(mappings()[account.platform].private_fields),
         }
 
 
@@ -209,19 +215,25 @@ def _goal_indicators(institution: Institution) -> Iterator[Row]:
 
 
 def _availability(used: Iterable[str]) -> Iterator[Row]:
-    measures = sorted({measure for mapping in mappings().values() for measure in mapping.gives} | {"reach", "views"})
+    measures = sorted({measure for mapping in mappings().values() for measure in mapping.gives} | MEASURES)
     for platform in used:
         gives = mappings()[platform].gives
         for measure in measures:
-            yield {
-                "platform": platform,
-                "measure": measure,
-                "post_type": "all",
-                "is_given": measure in gives,
-                "needs_field": gives.get(measure) or None,
-                "valid_from": None,
-                "valid_to": None,
-            }
+            given = gives.get(measure)
+            for post_type in (given and given.post_types) or ("all",):
+                yield {
+                    "platform": platform,
+                    "measure": measure,
+                    "post_type": post_type,
+                    "is_given": given is not None,
+                    "needs_field": (given and given.field) or None,
+                    "valid_from": given and given.since,
+                    "valid_to": given and given.until,
+                    "streams": list(given.streams) if given else [],
+                    "metric": (given and given.metric) or None,
+                    "definition_version": given and given.version,
+                    "paid_scope": given and given.paid_scope,
+                }
 
 
 @cache

@@ -27,6 +27,8 @@ FAMILIES = {
 WINDOW_LOOKBACK_DAYS = 40
 # Twelve weeks before the first day of a month.
 INDEX_LOOKBACK_DAYS = 135
+# Answers and mentions, as every platform's streams of them are called.
+EVENT_STREAMS = ("mentions", "comments")
 # Rows stay provisional until their events are 7 days old.
 SETTLE_DAYS = 8
 
@@ -55,7 +57,7 @@ def family_values(  # noqa: PLR0913 each is a table
     """One row per indicator of the family, series, period: each computed by the method that the registry names."""
     # Rows of days that did not change since keep the as-of day of the night that wrote them; the last one holds for all.
     days = days.with_columns(pl.col("as_of_day").max().over("institution_id"))
-    restates = streams.filter(pl.col("stream") == "mentions").group_by("institution_id").agg(pl.col("restates_days").max())
+    restates = _restates(streams, pl.col("stream").is_in(EVENT_STREAMS))
     parts: dict[str, pl.LazyFrame] = {}
     for entry in computed_in(family):
         method = entry.compute.method if entry.compute else None
@@ -63,6 +65,9 @@ def family_values(  # noqa: PLR0913 each is a table
             parts[entry.key] = formulas.activity(entry, days, restates)
         elif method in {"stock", "net_change", "growth_rate"}:
             parts[entry.key] = formulas.audience(entry, days, restates)
+        elif method in {"reach", "reach_lower", "reach_upper"}:
+            compute = formulas.reach if method == "reach" else formulas.reach_bound
+            parts[entry.key] = compute(entry, days, _restates(streams, pl.col("kind") == "daily"))
         elif method == "cohort_ratio":
             parts[entry.key] = formulas.cohort(entry, days, post_measures, posts_, populations, availability, restates)
         elif method == "unavailable":
@@ -87,6 +92,12 @@ def family_values(  # noqa: PLR0913 each is a table
         )
         .select(family_tables()[family].names)
     )
+
+
+def _restates(streams: pl.LazyFrame, which: pl.Expr) -> pl.LazyFrame:
+    """For how many days a value may still change that is made of such streams; 0 where the institution has none."""
+    longest = pl.col("restates_days").filter(which).max()
+    return streams.group_by("institution_id").agg(restates_days=longest.fill_null(0))
 
 
 def _moved(frames: Frames) -> pl.LazyFrame:
@@ -124,17 +135,19 @@ def transforms() -> tuple[Transform, ...]:
             by_institution,
             lookback_days=1,
             stretch_days=STRETCH_DAYS,
+            version=2,
         ),
         Transform(
             measures.POST_MEASURES,
             (
                 Input("snapshots", things.POST_SNAPSHOTS, where=measures.AT_AGE_AT_MOST),
-                *(posts, comments, account_days, coverage, local_days),
+                *(posts, comments, account_days, coverage, local_days, accounts, availability),
             ),
             measures.post_measures,
             by_institution,
             reach_back_days=measures.COHORT_AGE_DAYS + 3,
             lookback_days=2,
+            version=2,
         ),
         *(
             Transform(
@@ -143,6 +156,7 @@ def transforms() -> tuple[Transform, ...]:
                 partial(family_values, family),
                 by_institution,
                 reach_back_days=SETTLE_DAYS,
+                version=2,
                 lookback_days=INDEX_LOOKBACK_DAYS if family == "conversation" else WINDOW_LOOKBACK_DAYS,
             )
             for family, table in family_tables().items()

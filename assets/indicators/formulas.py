@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from assets.indicators.measures import COHORT_MEASURES, COUNTED_TYPES, post_population
+from assets.indicators.measures import COHORT_MEASURES, COUNTED_TYPES, given, has_type, post_population
 from assets.indicators.registry import Indicator
 from assets.indicators.values import ALL, PERIOD, RANK, SERIES, expected_days, rank, status_of, windows
 from assets.staging.things import ACCOUNT_KEY
@@ -217,6 +217,91 @@ def audience(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -
     )
 
 
+def reach(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -> pl.LazyFrame:
+    """Distinct accounts reached, as the platform counted them over the very window; coarser, the one account's or nothing.
+
+    A day has its own count, a week that of the 7 days up to its end, the trailing window that of 28; a month has none anywhere.
+    """
+    accounts = _with_window_reach(days).with_columns(
+        is_given=pl.col("is_given") & (pl.col("period_type") != "month"),
+        rank=pl.when(pl.col("period_type") == "month").then(pl.lit(NOT_APPLICABLE, pl.Int8)).otherwise("rank"),
+        accounts=pl.lit(1, pl.Int64),
+    )
+    levels = _coarser(
+        accounts,
+        [_add("value"), pl.col("rank").min(), pl.col("accounts").sum(), pl.col("is_given").any(), pl.col("as_of_day").max()],
+    ).with_columns(
+        # People are not added: of several accounts nobody knows who is counted twice.
+        rank=pl.when(pl.col("accounts") == 1).then("rank").otherwise(pl.lit(NOT_APPLICABLE, pl.Int8)),
+        is_given=pl.col("is_given") & (pl.col("accounts") == 1) & (pl.col("rank") != NOT_APPLICABLE),
+    )
+    counted = levels.with_columns(
+        expected=pl.when("is_given").then(1), known_days=pl.when("is_given").then((pl.col("rank") == OK).cast(pl.Int64))
+    )
+    return _finished_count(indicator, counted, restates)
+
+
+def reach_bound(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -> pl.LazyFrame:
+    """Between what and what the reach lies: of the days (where the window itself is not counted) and of the accounts the largest, or the sum."""
+    is_upper = indicator.compute is not None and indicator.compute.method == "reach_upper"
+    daily = days.filter(pl.col("level") == "account").with_columns(rank_=rank(pl.col("account_reach_status")))
+    value, worst = pl.col("account_reach"), pl.col("rank_")
+    parts = windows(
+        daily,
+        BY,
+        [
+            (value.sum() if is_upper else value.max()).alias("bound"),
+            pl.when(worst > OK).then(worst).min().alias("worst"),
+            (worst == OK).sum().cast(pl.Int64).alias("known_days"),
+        ],
+    )
+    is_whole = pl.col("worst").is_null() & (pl.col("known_days") == pl.col("expected"))
+    early = pl.lit(RANK["insufficient_history"], pl.Int8)
+    accounts = (
+        _with_window_reach(days)
+        .join(parts, on=[*BY, *PERIOD], how="left")
+        .with_columns(expected=expected_days(), is_counted=pl.col("rank") == OK)
+        .with_columns(is_whole=is_whole)
+        .select(
+            *BY,
+            *PERIOD,
+            value=pl.when("is_counted").then("value").when("is_whole").then("bound"),
+            rank=pl.when(pl.col("is_counted") | pl.col("is_whole"))
+            .then(pl.lit(OK, pl.Int8))
+            .when("is_given")
+            .then(pl.coalesce("worst", early))
+            .otherwise(pl.lit(NOT_APPLICABLE, pl.Int8)),
+            expected=pl.when("is_given").then("expected"),
+            known_days=pl.when("is_given").then(pl.when("is_counted").then("expected").otherwise("known_days")),
+            as_of_day="as_of_day",
+        )
+    )
+    bound = _add("value") if is_upper else pl.col("value").max()
+    sums = [bound, pl.col("rank").min(), _add("expected"), _add("known_days"), pl.col("as_of_day").max()]
+    return _finished_count(indicator, _coarser(accounts, sums), restates)
+
+
+def _with_window_reach(days: pl.LazyFrame) -> pl.LazyFrame:
+    """Per account and period `value` and `rank` of the platform's own count of the window, `is_given` and `as_of_day`."""
+    accounts = days.filter(pl.col("level") == "account")
+    periods = windows(accounts, BY, [pl.col("as_of_day").last(), pl.col("is_started").any()]).filter("is_started").drop("is_started")
+    by_type = {"day": "account_reach", "week": "account_reach_7d", "trailing_28d": "account_reach_28d"}
+    counted = pl.concat(
+        accounts.select(
+            *BY, pl.col("day").alias("period_end"), pl.lit(kind).alias("period_type"), value=name, rank=rank(pl.col(f"{name}_status"))
+        )
+        for kind, name in by_type.items()
+    )
+    gives = accounts.group_by(BY).agg(is_given=(pl.col("account_reach_status") != "not_applicable").any())
+    # A week that runs has no window of its own yet.
+    absent = pl.lit(RANK["missing_input"], pl.Int8)
+    return (
+        periods.join(counted, on=[*BY, "period_type", "period_end"], how="left")
+        .join(gives, on=BY, how="left")
+        .with_columns(rank=pl.when("is_given").then(pl.coalesce("rank", absent)).otherwise(pl.lit(NOT_APPLICABLE, pl.Int8)))
+    )
+
+
 def cohort(  # noqa: PLR0913 each is a table
     indicator: Indicator,
     days: pl.LazyFrame,
@@ -228,35 +313,47 @@ def cohort(  # noqa: PLR0913 each is a table
 ) -> pl.LazyFrame:
     """A ratio over the posts published in a period, each at the age of 7 days: scale * sum(numerator) / sum(denominator).
 
-    Only posts of which both are known; `coverage` is their share. A measure that the platform lacks is left out of the numerator.
+    Only posts of which both are known; `coverage` is their share. A measure that the platform, or the type of post, lacks is left out of the
+    numerator; a post that lacks the denominator is none of the cohort.
     """
     compute = indicator.compute
     if compute is None or compute.denominator is None:
         message = f"{indicator.key} declares no ratio"
         raise ValueError(message)
     parts = [name for name in compute.numerator if name in COHORT_MEASURES]
-    needed = {*parts, compute.denominator}
-    has = _given(availability, needed)
+    needed = sorted({*parts, compute.denominator})
+    # Followers on the day of posting are there where followers are; posts always.
+    sources: dict[str, str] = {name: {"followers_at_publication": "followers"}.get(name, name) for name in needed if name != "posts"}
+    has = given(availability, sources.values())
     belonging = post_population(posts_, posts_, populations).filter(
         (pl.col("post_id") == pl.col("root_id")) & pl.col("post_type").is_in(COUNTED_TYPES)
     )
-    rated = belonging.select(*ACCOUNT_KEY, "population_id", "post_id").join(post_measures, on=[*ACCOUNT_KEY, "post_id"]).join(
-        has, on=["institution_id", "platform"], how="left"
-    )  # fmt: skip
-    known = pl.all_horizontal((pl.col(name).is_not_null() | ~pl.col(f"has_{name}")) for name in parts) & ~pl.all_horizontal(
-        ~pl.col(f"has_{name}") for name in parts
+    rated = (
+        belonging.select(*ACCOUNT_KEY, "population_id", "post_id")
+        .join(post_measures, on=[*ACCOUNT_KEY, "post_id"])
+        .join(has, on=["institution_id", "platform"], how="left")
+        .with_columns(_has(source).alias(f"has_{name}") for name, source in sources.items())
+        .filter(pl.any_horizontal(f"has_{name}" for name in parts))
     )
+    if compute.denominator != "posts":
+        rated = rated.filter(f"has_{compute.denominator}")
+    known = pl.all_horizontal((pl.col(name).is_not_null() | ~pl.col(f"has_{name}")) for name in parts)
     denominator = pl.lit(1, pl.Int64) if compute.denominator == "posts" else pl.col(compute.denominator)
     is_usable = known & denominator.is_not_null()
     numerator = pl.sum_horizontal(pl.when(pl.col(f"has_{name}")).then(pl.col(name)) for name in parts)
+    refusals = {
+        name: pl.any_horizontal(pl.col(name).list.contains(pl.lit(one)) & pl.col(f"has_{one}") for one in sources)
+        for name in ("not_permitted", "retired")
+    }
     by_day = rated.group_by([*ACCOUNT_KEY, "population_id", "day"]).agg(
         numerator=pl.when(is_usable).then(numerator).sum(),
         denominator=pl.when(is_usable).then(denominator).sum(),
         used=is_usable.sum().cast(pl.Int64),
         posts=pl.len().cast(pl.Int64),
         young=(~pl.col("is_mature")).sum().cast(pl.Int64),
+        **{name: (~is_usable & is_so).sum().cast(pl.Int64) for name, is_so in refusals.items()},
     )
-    sums = ["numerator", "denominator", "used", "posts", "young"]
+    sums = ["numerator", "denominator", "used", "posts", "young", *refusals]
     grid = days.filter(pl.col("level") == "account").select(*BY, "day", "as_of_day", "is_started")
     full = grid.join(by_day, on=["institution_id", "population_id", "platform", "account_id", "day"], how="left").with_columns(
         # A day without posts adds nothing to sums over posts.
@@ -267,26 +364,18 @@ def cohort(  # noqa: PLR0913 each is a table
         .filter(pl.col("is_started") & (pl.col("period_type") != "day"))
         .join(has, on=["institution_id", "platform"], how="left")
     )
-    lacks = pl.all_horizontal(~pl.col(f"has_{name}") for name in parts)
+    is_given = pl.any_horizontal(pl.col(f"{sources[name]}_given") for name in parts)
     if compute.denominator != "posts":
-        lacks = lacks | ~pl.col(f"has_{compute.denominator}")
-    found = found.with_columns(is_given=~lacks).with_columns(pl.when("is_given").then(pl.col(sums)))
+        is_given = is_given & pl.col(f"{sources[compute.denominator]}_given")
+    found = found.with_columns(is_given=is_given.fill_null(value=False)).with_columns(pl.when("is_given").then(pl.col(sums)))
     levels = _coarser(found, [*(_add(name) for name in sums), pl.col("is_given").any(), pl.col("as_of_day").max()])
     young = restates if set(parts) & set(EVENT_MEASURES) else restates.with_columns(restates_days=pl.lit(0))
     return _finished_ratio(indicator, levels.join(young, on="institution_id"))
 
 
-def _given(availability: pl.LazyFrame, measures: Iterable[str]) -> pl.LazyFrame:
-    """Per platform `has_<measure>`. Followers on the day of posting are there where followers are; posts always."""
-    source = {"followers_at_publication": "followers"}
-    return availability.group_by(["institution_id", "platform"]).agg(
-        *(
-            pl.col("is_given").filter(pl.col("measure") == source.get(name, name)).any().alias(f"has_{name}")
-            if name != "posts"
-            else pl.lit(value=True).alias("has_posts")
-            for name in sorted(measures)
-        )
-    )
+def _has(name: str) -> pl.Expr:
+    """The row's post has the measure: its type does, and did when it was published."""
+    return has_type(name) & (pl.col("day") >= pl.col(f"{name}_since")).fill_null(value=True)
 
 
 def _finished_ratio(indicator: Indicator, levels: pl.LazyFrame) -> pl.LazyFrame:
@@ -296,6 +385,11 @@ def _finished_ratio(indicator: Indicator, levels: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("not_applicable"))
         .when(pl.col("posts") == 0)
         .then(pl.lit("zero_denominator"))
+        # Why there is none to be used: one that may not be read tells more than one that is gone for good.
+        .when((pl.col("used") == 0) & (pl.col("not_permitted") > 0))
+        .then(pl.lit("not_permitted"))
+        .when((pl.col("used") == 0) & (pl.col("retired") == pl.col("posts")))
+        .then(pl.lit("retired"))
         .when(pl.col("used") == 0)
         .then(pl.lit("missing_input"))
         .when(pl.col("denominator") == 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from assets.indicators.measures import POST_MEASURES
+from assets.indicators.measures import POST_MEASURES, given, has_type
 from assets.reference import AVAILABILITY
 from assets.staging.things import ACCOUNT_KEY
 from assets.transform import Input, Transform
@@ -24,11 +24,11 @@ CONTENT_LEADERBOARD = Table(
         key("post_id", "VARCHAR", "The post"),
         key("day", "DATE", "Local date of publication"),
         key("month", "DATE", "First day of its month"),
-        key("post_type", "VARCHAR", "post or quote"),
+        key("post_type", "VARCHAR", "post, quote, reel, short, video, live or carousel"),
         key(
             "engagement_count",
             "BIGINT",
-            "Reactions, comments by others, shares and saves (where the platform has them) at the age of 7 days",
+            "Reactions, comments by others, shares and saves (those that the platform has) at the age of 7 days",
         ),
         Column("exposures", "BIGINT", "Views, or impressions where there are no views; NULL = the platform gives neither"),
         key("followers_at_publication", "BIGINT", "Followers on the day of publication"),
@@ -44,12 +44,15 @@ CONTENT_LEADERBOARD = Table(
 def content_leaderboard(post_measures: pl.LazyFrame, availability: pl.LazyFrame) -> pl.LazyFrame:
     """Posts of which everything is known at the age of 7 days, placed by engagement per follower within platform and month."""
     among = ["institution_id", "platform", "month"]
-    required = ["reactions", "shares", "comments_audience", "followers_at_publication"]
-    saving = availability.filter(pl.col("measure") == "saves").select("institution_id", "platform", gives_saves="is_given")
-    is_whole = pl.all_horizontal(pl.col(required).is_not_null()) & (pl.col("saves").is_not_null() | ~pl.col("gives_saves"))
-    engaged = pl.sum_horizontal("reactions", "shares", "comments_audience", pl.when("gives_saves").then(pl.col("saves")))
+    parts = ["reactions", "shares", "saves"]
+    is_whole = pl.all_horizontal(
+        pl.col("comments_audience").is_not_null(),
+        pl.col("followers_at_publication").is_not_null(),
+        *(pl.col(name).is_not_null() | ~has_type(name) for name in parts),
+    )
+    engaged = pl.sum_horizontal("comments_audience", *(pl.when(has_type(name)).then(pl.col(name)) for name in parts))
     return (
-        post_measures.join(saving, on=["institution_id", "platform"])
+        post_measures.join(given(availability, parts), on=["institution_id", "platform"])
         .filter(pl.col("is_mature") & is_whole & (pl.col("followers_at_publication") > 0))
         .with_columns(month=pl.col("day").dt.truncate("1mo"), engagement_count=engaged)
         .with_columns(engagement_rate_followers=pl.col("engagement_count") / pl.col("followers_at_publication"))

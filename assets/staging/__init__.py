@@ -28,31 +28,40 @@ def mappings() -> dict[str, PlatformMapping]:
     return {mapping.platform: mapping for mapping in found}
 
 
-def _raw_inputs(shape: Given, picked: Picked | None = None, reaches_from: str | None = None) -> tuple[Input, ...]:
+def _raw_inputs(
+    shape: Given, picked: Picked | None = None, reaches_from: str | None = None, days_off: int | None = None
+) -> tuple[Input, ...]:
     return tuple(
         Input(
-            mapping.platform,
-            raw_table(platforms()[mapping.platform], platforms()[mapping.platform].stream(mapping.sources[shape].stream)),
-            json.dumps(mapping.sources[shape].json_types),
-            picked=picked and Picked(picked.on, picked.query.format(table=f"raw.{mapping.platform}__{mapping.sources[shape].stream}")),
+            common.raw_name(mapping.platform, source.stream),
+            (table := raw_table(platforms()[mapping.platform], platforms()[mapping.platform].stream(source.stream))),
+            json.dumps(source.json_types),
+            picked=picked and Picked(picked.on, picked.query.format(table=table.name)),
             reaches_from=reaches_from,
+            reach_back_days=days_off,
+            lookback_days=days_off,
         )
         for mapping in mappings().values()
-        if shape in mapping.sources
+        for source in mapping.sources.get(shape, ())
     )
 
 
-def _parse(shape: Given, then: str, **inputs: pl.LazyFrame) -> pl.LazyFrame:
-    """Read the platforms' frames as `shape`, then apply the common rule; the other inputs go to the rule by name."""
-    raw = {name: inputs.pop(name) for name in mappings() if name in inputs}
-    result: pl.LazyFrame = getattr(common, then)(common.given(shape, mappings().values(), raw), **inputs)
+def _parse(shapes: tuple[Given, ...], then: str, **inputs: pl.LazyFrame) -> pl.LazyFrame:
+    """Read the streams' frames as each of the shapes, then apply the common rule; the other inputs go to the rule by name."""
+    raw = {source.name: inputs.pop(source.name) for shape in shapes for source in _raw_inputs(shape)}
+    result: pl.LazyFrame = getattr(common, then)(*(common.given(shape, mappings().values(), raw) for shape in shapes), **inputs)
     return result
+
+
+def _account_days(**inputs: pl.LazyFrame) -> pl.LazyFrame:
+    known = [(mapping.platform, platforms()[mapping.platform].day_basis) for mapping in mappings().values()]
+    bases = pl.LazyFrame(known, schema={"platform": pl.String(), "day_basis": pl.String()}, orient="row")
+    return _parse(("account_snapshots", "account_flows"), "account_days", bases=bases, **inputs)
 
 
 def _answered(frames: Frames) -> pl.LazyFrame:
     """The ids of the posts that the items answer."""
-    raw = {name: frames[name] for name in mappings() if name in frames}
-    items = common.given("items", mappings().values(), raw)
+    items = common.given("items", mappings().values(), frames)
     return pl.concat([items.select(key=name) for name in ("conversation_id", "parent_id")]).drop_nulls().unique()
 
 
@@ -98,30 +107,39 @@ def transforms() -> tuple[Transform, ...]:
             ("institution_id",),
             # A window of events that ended in the night before still covers the beginning of the day.
             lookback_days=1,
+            version=2,
             dense_by=("platform", "account_id"),
         ),
         Transform(
             things.ACCOUNTS,
             _raw_inputs("account_snapshots", ENDS_OF_ACCOUNTS),
-            partial(_parse, "account_snapshots", "accounts"),
+            partial(_parse, ("account_snapshots",), "accounts"),
             BY_ACCOUNT,
         ),
-        Transform(things.ACCOUNT_DAYS, _raw_inputs("account_snapshots"), partial(_parse, "account_snapshots", "account_days"), BY_ACCOUNT),
+        Transform(
+            things.ACCOUNT_DAYS,
+            # The platform's day may be the one before or after the institution's.
+            (*_raw_inputs("account_snapshots"), *_raw_inputs("account_flows", days_off=1)),
+            _account_days,
+            BY_ACCOUNT,
+            version=2,
+        ),
         Transform(
             things.POSTS,
             # An account that is listed for the first time shows posts that are older than a night reaches otherwise.
             (*_raw_inputs("post_snapshots", ENDS_OF_POSTS, "window_start"), coverage, streams, local_days, Input("fetches", FETCH)),
-            partial(_parse, "post_snapshots", "posts"),
+            partial(_parse, ("post_snapshots",), "posts"),
             BY_ACCOUNT,
             reach_back_days=POST_CHANGES_DAYS,
             lookback_days=POST_CHANGES_DAYS,
-            version=2,
+            version=3,
         ),
         Transform(
             things.POST_SNAPSHOTS,
             _raw_inputs("post_snapshots"),
-            partial(_parse, "post_snapshots", "post_snapshots"),
+            partial(_parse, ("post_snapshots",), "post_snapshots"),
             BY_ACCOUNT,
+            version=2,
             stretch_days=STRETCH_DAYS,
         ),
         Transform(
@@ -133,7 +151,7 @@ def transforms() -> tuple[Transform, ...]:
             stretch_days=STRETCH_DAYS,
         ),
         # An item that is edited after midnight stays on the day of its first version.
-        Transform(things.COMMENTS, items, partial(_parse, "items", "comments"), ("institution_id",), lookback_days=1),
-        Transform(things.MENTIONS, items, partial(_parse, "items", "mentions"), ("institution_id",), lookback_days=1),
-        Transform(things.MENTION_HOURS, _raw_inputs("mention_hours"), partial(_parse, "mention_hours", "mention_hours"), BY_ACCOUNT),
+        Transform(things.COMMENTS, items, partial(_parse, ("items",), "comments"), ("institution_id",), lookback_days=1),
+        Transform(things.MENTIONS, items, partial(_parse, ("items",), "mentions"), ("institution_id",), lookback_days=1),
+        Transform(things.MENTION_HOURS, _raw_inputs("mention_hours"), partial(_parse, ("mention_hours",), "mention_hours"), BY_ACCOUNT),
     )

@@ -5,7 +5,7 @@ Not here: how one platform's JSON is read (its own module) and anything that is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
@@ -17,6 +17,7 @@ from assets.staging.things import (
     COMMENTS,
     COUNTERS,
     COVERAGE,
+    FLOWS,
     MENTION_HOURS,
     MENTIONS,
     POST_DAYS,
@@ -32,24 +33,47 @@ MAX_DELTA_DAYS = 35
 # A post of ours that answers a post of ours within a day continues it; 2^5 links are followed [D].
 THREAD_LINK = pl.duration(hours=24)
 THREAD_ROUNDS = 5
+# What a failed fetch tells of a day that is worth more than that it is missing.
+TELLING = ("not_permitted", "unavailable", "retired")
 
 
-def given(shape: Given, mappings: Iterable[PlatformMapping], frames: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
-    """All platforms' frames of one shape, one below the other. `frames` are typed raw tables, named as their platforms."""
+def raw_name(platform: str, stream: str) -> str:
+    """The name under which a transform gets a stream's typed raw table."""
+    return f"{platform}__{stream}"
+
+
+def given(shape: Given, mappings: Iterable[PlatformMapping], frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """All streams' frames of one shape, one below the other, with `platform` and `stream`. `frames` are named as `raw_name` says."""
     types = SHAPES[shape]
+    columns = {"institution_id": pl.String(), "account_id": pl.String(), "day": pl.Date(), "observed_at": pl.Datetime("us", "UTC")}
+    # Where no platform has the shape it has no rows.
+    none = pl.LazyFrame(schema=columns | {"platform": pl.String(), "stream": pl.String()} | types)
     parts = [
-        mapping.sources[shape]
-        .read(frames[mapping.platform])
-        .select(*STAMP, pl.lit(mapping.platform).alias("platform"), *(pl.col(name).cast(dtype) for name, dtype in types.items()))
+        source.read(frames[raw_name(mapping.platform, source.stream)]).select(
+            *STAMP,
+            pl.lit(mapping.platform).alias("platform"),
+            pl.lit(source.stream).alias("stream"),
+            *(pl.col(name).cast(dtype) for name, dtype in types.items()),
+        )
         for mapping in mappings
-        if shape in mapping.sources
+        for source in mapping.sources.get(shape, ())
     ]
-    return pl.concat(parts)
+    return pl.concat(parts or [none])
 
 
-def account_days(parsed: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per account and snapshot day."""
-    return parsed.select(ACCOUNT_DAYS.names)
+def account_days(snapshots: pl.LazyFrame, flows: pl.LazyFrame, bases: pl.LazyFrame) -> pl.LazyFrame:
+    """One row per account and day that has a snapshot, or a sum of the platform's own day, which may be another span of hours.
+
+    `bases` says of each platform whose days its sums follow.
+    """
+    by_day = [*WHO, "day"]
+    wide = (
+        flows.with_columns(day=pl.col("platform_day"))
+        .sort("observed_at", "stream")
+        .group_by(by_day)
+        .agg(pl.col("value").filter(pl.col("metric") == name).last().alias(name) for name in FLOWS)
+    )
+    return snapshots.drop("stream").join(wide, on=by_day, how="full", coalesce=True).join(bases, on="platform").select(ACCOUNT_DAYS.names)
 
 
 def accounts(parsed: pl.LazyFrame) -> pl.LazyFrame:
@@ -65,7 +89,7 @@ def accounts(parsed: pl.LazyFrame) -> pl.LazyFrame:
 def _latest_version(parsed: pl.LazyFrame) -> pl.LazyFrame:
     """Of the versions of an edited post on one day the latest: ids are numbers of growing length, compared as text."""
     by_age = [pl.col("version_id").str.len_chars(), pl.col("version_id")]
-    return parsed.sort(*by_age).unique([*WHO, "post_id", "day"], keep="last", maintain_order=True)
+    return parsed.sort(*by_age, "stream").unique([*WHO, "post_id", "day"], keep="last", maintain_order=True)
 
 
 def post_snapshots(parsed: pl.LazyFrame) -> pl.LazyFrame:
@@ -79,12 +103,12 @@ def posts(
     """One row per post: its latest version, its thread, and since when it is gone."""
     by_age = [pl.col("day"), pl.col("version_id").str.len_chars(), pl.col("version_id")]
     latest = (
-        parsed.sort(*by_age)
+        parsed.sort(*by_age, "stream")
         .group_by([*WHO, "post_id"])
         .agg(
             # The first version tells when it was published, the last what it says.
             pl.col("created_at").first(),
-            *(pl.col(name).last() for name in ("version_id", "kind", "parent_id", "text", "hashtags", "language")),
+            *(pl.col(name).last() for name in ("version_id", "kind", "parent_id", "text", "hashtags", "language", "stream")),
             first_seen_at=pl.col("observed_at").min(),
             last_day=pl.col("day").max(),
         )
@@ -134,19 +158,20 @@ def _with_deletion(posts_: pl.LazyFrame, coverage: pl.LazyFrame, streams: pl.Laz
 
     A fetch of which records could not be placed says nothing about posts that it does not hold: one of them may be it.
     """
-    unsure = fetches.filter((pl.col("stream") == "posts") & (pl.col("rejected") > 0)).select(*WHO, "day").unique()
+    by_stream = [*WHO, "stream"]
+    unsure = fetches.filter(pl.col("rejected") > 0).select(*by_stream, "day").unique()
     known = (
-        coverage.filter((pl.col("stream") == "posts") & pl.col("is_known"))
-        .join(unsure, on=[*WHO, "day"], how="anti")
+        coverage.filter((pl.col("kind") == "snapshot") & pl.col("is_known"))
+        .join(unsure, on=[*by_stream, "day"], how="anti")
         .join(
-            streams.filter(pl.col("stream") == "posts").select("institution_id", "platform", "lookback_days"),
-            on=["institution_id", "platform"],
+            streams.select("institution_id", "platform", "stream", "lookback_days"),
+            on=["institution_id", "platform", "stream"],
         )
-        .select(*WHO, fetched_day=pl.col("day"), fetched_at=pl.col("observed_at"), lookback_days="lookback_days")
+        .select(*by_stream, fetched_day=pl.col("day"), fetched_at=pl.col("observed_at"), lookback_days="lookback_days")
         .sort("fetched_day")
     )
     after = posts_.with_columns(next_day=pl.col("last_day") + pl.duration(days=1)).sort("next_day")
-    joined = after.join_asof(known, left_on="next_day", right_on="fetched_day", by=WHO, strategy="forward", check_sortedness=False)
+    joined = after.join_asof(known, left_on="next_day", right_on="fetched_day", by=by_stream, strategy="forward", check_sortedness=False)
     reached = pl.col("created_at") >= pl.col("fetched_at") - pl.duration(days=pl.col("lookback_days"))
     return joined.with_columns(deleted_at=pl.when(reached).then(pl.col("fetched_at"))).drop(
         "next_day", "fetched_day", "fetched_at", "lookback_days"
@@ -159,12 +184,12 @@ def post_days(snapshots: pl.LazyFrame, coverage: pl.LazyFrame) -> pl.LazyFrame:
     A post created since the account's previous complete fetch starts from 0; one that was older when first seen has NULL.
     So the differences of a post sum to last - baseline.
     """
-    known = coverage.filter((pl.col("stream") == "posts") & pl.col("is_known")).select(
-        *WHO, "day", account_day=pl.col("previous_day"), account_at=pl.col("previous_at"), closed_at=pl.col("observed_at")
+    known = coverage.filter((pl.col("kind") == "snapshot") & pl.col("is_known")).select(
+        *WHO, "stream", "day", account_day=pl.col("previous_day"), account_at=pl.col("previous_at"), closed_at=pl.col("observed_at")
     )
     by_post = [*WHO, "post_id"]
     lined_up = (
-        snapshots.join(known, on=[*WHO, "day"])
+        snapshots.join(known, on=[*WHO, "stream", "day"])
         # A rerun later in the morning also sees posts that came after the day was closed: they belong to the next.
         .filter(pl.col("created_at") <= pl.col("closed_at"))
         .sort(*by_post, "day")
@@ -231,11 +256,13 @@ def _items(parsed: pl.LazyFrame, posts_: pl.LazyFrame, accounts_: pl.LazyFrame) 
 
 def comments(parsed: pl.LazyFrame, posts_: pl.LazyFrame, accounts_: pl.LazyFrame) -> pl.LazyFrame:
     """One row per item that answers a post of ours, at the account that owns the post. An item in two accounts' streams is one."""
-    answers = _items(parsed, posts_, accounts_).filter(pl.col("owner").is_not_null())
     by_item = ["institution_id", "platform", "item_id"]
     return (
-        answers.with_columns(account_id=pl.col("owner"), is_mention=pl.col("mentions_us").any().over(by_item))
-        .sort("account_id", "day", "observed_at")
+        _items(parsed, posts_, accounts_)
+        # Of two streams that hold the item one may not say whom it names, or which post it answers.
+        .with_columns(account_id=pl.col("owner"), is_mention=pl.col("mentions_us").any().over(by_item))
+        .filter(pl.col("owner").is_not_null())
+        .sort("account_id", pl.col("post_id").is_null(), "day", "observed_at", "stream")
         .unique(by_item, keep="first", maintain_order=True)
         .select(COMMENTS.names)
     )
@@ -245,9 +272,10 @@ def mentions(parsed: pl.LazyFrame, posts_: pl.LazyFrame, accounts_: pl.LazyFrame
     """One row per account and item that mentions it."""
     return (
         _items(parsed, posts_, accounts_)
+        # Of two streams that hold the item one may not say what it answers.
+        .with_columns(is_comment=pl.col("owner").is_not_null().any().over("institution_id", "platform", "item_id"))
         .filter(pl.col("mentions_us"))
-        .with_columns(is_comment=pl.col("owner").is_not_null())
-        .sort("day", "observed_at")
+        .sort("day", "observed_at", "stream")
         .unique([*WHO, "item_id"], keep="first", maintain_order=True)
         .select(MENTIONS.names)
     )
@@ -263,10 +291,14 @@ def coverage(fetches: pl.LazyFrame, streams: pl.LazyFrame, local_days: pl.LazyFr
 
     Of an account that is no longer listed nothing is expected after its last fetch.
     """
-    kinds = streams.select("institution_id", "platform", "stream", "kind")
+    kinds = streams.select("institution_id", "platform", "stream", "kind", "expires_hours")
     told = fetches.join(kinds, on=["institution_id", "platform", "stream"])
-    # An hourly fetch of mentions at noon does not begin a new day: the nights' snapshots do.
-    as_of = told.filter(pl.col("kind") == "snapshot").group_by("institution_id").agg(as_of=pl.col("day").max())
+    # An hourly fetch of mentions or stories at noon does not begin a new day: the nights' snapshots do.
+    as_of = (
+        told.filter((pl.col("kind") == "snapshot") & pl.col("expires_hours").is_null())
+        .group_by("institution_id")
+        .agg(as_of=pl.col("day").max())
+    )
     listed = accounts_.select(*WHO, is_listed=pl.lit(value=True))
     ends = told.group_by(WHO).agg(last=pl.col("day").max()).join(as_of, on="institution_id").join(listed, on=WHO, how="left")
     as_of = ends.select(*WHO, as_of=pl.when("is_listed").then("as_of").otherwise(pl.min_horizontal("last", "as_of")))
@@ -274,7 +306,7 @@ def coverage(fetches: pl.LazyFrame, streams: pl.LazyFrame, local_days: pl.LazyFr
 
 
 def _grid(told: pl.LazyFrame, first_day: pl.Expr, as_of: pl.LazyFrame, local_days: pl.LazyFrame) -> pl.LazyFrame:
-    by_stream = [*WHO, "stream", "kind"]
+    by_stream = [*WHO, "stream", "kind", "expires_hours"]
     return (
         told.group_by(by_stream)
         .agg(first_day=first_day)
@@ -304,14 +336,21 @@ def _snapshot_coverage(told: pl.LazyFrame, as_of: pl.LazyFrame, local_days: pl.L
     kept = (
         whole.sort((pl.col("observed_at") - pl.col("ends_at")).abs(), "observed_at")
         .group_by(by_day, maintain_order=True)
-        .agg(pl.col("observed_at").first(), pl.col("denied_fields").first(), times=pl.len())
+        .agg(pl.col("observed_at").first(), pl.col("denied_fields").first(), pl.col("retired_fields").first(), times=pl.len())
     )
     seen = kept.sort(by_day).select(
         *by_day,
         previous_day=pl.col("day").shift(1).over([*WHO, "stream"]),
         previous_at=pl.col("observed_at").shift(1).over([*WHO, "stream"]),
     )
-    never = pl.lit("No run asked for it on this day, and counters of the past cannot be asked for.")
+    never = (
+        pl.when(pl.col("expires_hours").is_null())
+        .then(pl.lit("No run asked for it on this day, and counters of the past cannot be asked for."))
+        .otherwise(pl.format("No run asked for it on this day, and what is shown for {} hours is gone.", "expires_hours"))
+    )
+    gone = pl.when((pl.col("expires_hours") > 0) & (pl.col("day") < pl.col("as_of"))).then(
+        pl.format("{} What is shown for {} hours is gone.", "reason", "expires_hours")
+    )
     return (
         _grid(told, pl.col("day").min(), as_of, local_days)
         .join(kept, on=by_day, how="left")
@@ -321,13 +360,14 @@ def _snapshot_coverage(told: pl.LazyFrame, as_of: pl.LazyFrame, local_days: pl.L
         .with_columns(
             status=pl.when("is_known")
             .then(pl.when(pl.col("times") > 1).then(pl.lit("revised")).otherwise(pl.lit("fetched")))
-            .when(pl.col("failure").is_in(["not_permitted", "unavailable"]))
+            .when(pl.col("failure").is_in(TELLING))
             .then(pl.col("failure"))
             .when(pl.col("day") < pl.col("as_of"))
             .then(pl.lit("lost"))
             .otherwise(pl.lit("expected")),
-            reason=pl.when(~pl.col("is_known")).then(pl.coalesce(pl.col("reason"), never)),
+            reason=pl.when(~pl.col("is_known")).then(pl.coalesce(gone, pl.col("reason"), never)),
             denied_fields=pl.col("denied_fields").fill_null([]),
+            retired_fields=pl.col("retired_fields").fill_null([]),
         )
         .select(COVERAGE.names)
     )
@@ -354,18 +394,37 @@ def _event_coverage(told: pl.LazyFrame, as_of: pl.LazyFrame, local_days: pl.Lazy
         .sort("starts_at")
         .join_asof(spans, left_on="starts_at", right_on="span_start", by=by_stream, check_sortedness=False)
         .join(_failures(told), on=[*by_stream, "day"], how="left")
+        .join(_refused(told), on=[*by_stream, "day"], how="left")
         .with_columns(is_known=(pl.col("span_end") >= pl.col("ends_at")).fill_null(value=False))
         .with_columns(
             status=pl.when("is_known")
             .then(pl.lit("fetched"))
-            .when(pl.col("failure").is_in(["not_permitted", "unavailable"]))
+            .when(pl.col("failure").is_in(TELLING))
             .then(pl.col("failure"))
             .otherwise(pl.lit("expected")),
             reason=pl.when(~pl.col("is_known")).then(pl.coalesce(pl.col("reason"), pl.lit("No complete answer covers the day yet."))),
             observed_at=pl.lit(None, pl.Datetime("us", "UTC")),
             previous_day=pl.lit(None, pl.Date),
             previous_at=pl.lit(None, pl.Datetime("us", "UTC")),
-            denied_fields=pl.lit([], pl.List(pl.String)),
+            denied_fields=pl.col("denied_fields").fill_null([]),
+            retired_fields=pl.col("retired_fields").fill_null([]),
         )
         .select(COVERAGE.names)
+    )
+
+
+def _refused(told: pl.LazyFrame) -> pl.LazyFrame:
+    """Per stream of events or sums and day the fields that the last complete fetch whose window touched the day was refused.
+
+    A night's window ends in the morning after the day that it closes; that morning is left to the fetches of its own day.
+    """
+    return (
+        told.filter("is_complete")
+        .select(
+            *WHO, "stream", "observed_at", "window_start", "denied_fields", "retired_fields", touched=pl.date_ranges("first_day", "day")
+        )
+        .explode("touched")
+        .sort("observed_at", "window_start")
+        .group_by([*WHO, "stream", pl.col("touched").alias("day")])
+        .agg(pl.col("denied_fields").last(), pl.col("retired_fields").last())
     )

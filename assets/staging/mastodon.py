@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from assets.staging.mapping import FLAGS_JSON, STAMP, PlatformMapping, Source, absent, field
+from assets.staging.mapping import FLAGS_JSON, STAMP, Gives, PlatformMapping, Source, absent, field
 
 
 def account_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
@@ -63,12 +63,12 @@ def items(raw: pl.LazyFrame) -> pl.LazyFrame:
 MAPPING = PlatformMapping(
     platform="mastodon",
     sources={
-        "account_snapshots": Source(
+        "account_snapshots": (Source(
             "accounts",
             {"created_at": "TIMESTAMPTZ", "followers_count": "BIGINT", "following_count": "BIGINT", "statuses_count": "BIGINT"},
             account_snapshots,
-        ),
-        "post_snapshots": Source(
+        ),),
+        "post_snapshots": (Source(
             "posts",
             {
                 "id": "VARCHAR", "created_at": "TIMESTAMPTZ", "in_reply_to_id": "VARCHAR", "content": "VARCHAR", "language": "VARCHAR",
@@ -76,8 +76,8 @@ MAPPING = PlatformMapping(
                 "quotes_count": "BIGINT",
             },
             post_snapshots,
-        ),
-        "items": Source(
+        ),),
+        "items": (Source(
             "mentions",
             {
                 "account": {"id": "VARCHAR"},
@@ -85,7 +85,15 @@ MAPPING = PlatformMapping(
                 "flags": FLAGS_JSON,
             },
             items,
-        ),
+        ),),
     },
-    gives={"reactions": "", "comments_audience": "", "shares": "", "followers": "", "posts": "", "mentions": "", "conversation_items": ""},
+    gives={
+        "reactions": Gives(metric="favourites_count"),
+        "shares": Gives(metric="reblogs_count + quotes_count"),
+        "posts": Gives(metric="statuses"),
+        "followers": Gives(streams=("accounts",), metric="followers_count"),
+        "comments_audience": Gives(streams=("mentions",), metric="notifications"),
+        "mentions": Gives(streams=("mentions",), metric="notifications"),
+        "conversation_items": Gives(streams=("mentions",), metric="notifications"),
+    },
 )  # fmt: skip

@@ -26,6 +26,19 @@ COUNTER_COMMENTS = {
     "reach": "Distinct accounts that saw the post, as the platform gives it; never added",
 }
 NULL_COUNTER = "NULL = the platform has no such measure, or did not give it"
+FLOWS = {
+    "reach": "Distinct accounts that saw anything of the account on the platform's day, as the platform gives it; never added",
+    "reach_7d": "Distinct accounts that saw anything in the 7 platform days up to this one; never added",
+    "reach_28d": "Distinct accounts that saw anything in the 28 platform days up to this one; never added",
+    "views": "Times that anything of the account was played or displayed on the platform's day",
+    "followers_gained": "Accounts that began to follow on the platform's day",
+    "followers_lost": "Accounts that ceased to follow on the platform's day",
+    "profile_views": "Times that the profile was looked at on the platform's day",
+    "link_clicks": "Clicks on the profile's link to the site on the platform's day",
+    "shares": "Times that anything of the account was shared on the platform's day",
+    "watch_minutes": "Minutes for which videos were watched on the platform's day",
+}
+POST_TYPES = ("post", "quote", "reel", "short", "video", "live", "carousel", "story", "thread_part", "reply", "repost")
 
 ACCOUNTS = Table(
     "staging.accounts",
@@ -40,14 +53,16 @@ ACCOUNTS = Table(
 )
 ACCOUNT_DAYS = Table(
     "staging.account_days",
-    "One row per account and snapshot day, as the platform reported it.",
+    "One row per account and day, as the platform reported it: counters as they stood, and what flowed on the platform's own day.",
     (
         *WHO,
-        key("day", "DATE", "Snapshot day"),
-        key("observed_at", "TIMESTAMPTZ", "When it was seen"),
+        key("day", "DATE", "Snapshot day of the counters; the platform's own day of the flows"),
+        Column("observed_at", "TIMESTAMPTZ", "When the counters were seen; NULL = there is no snapshot of this day"),
         Column("followers", "BIGINT", "Followers; NULL = not given"),
         Column("following", "BIGINT", "Accounts followed; NULL = not given"),
         Column("posts_total", "BIGINT", "Posts that the platform counts, reposts included; NULL = not given"),
+        *(Column(name, "BIGINT", f"{text}; NULL = not given") for name, text in FLOWS.items()),
+        key("day_basis", "VARCHAR", "Whose days the flows follow: institution, utc or pacific"),
     ),
     key=(*ACCOUNT_KEY, "day"),
     day="day",
@@ -60,7 +75,11 @@ POSTS = Table(
         key("post_id", "VARCHAR", "The platform's id of the post; of an edited one, the first version's"),
         key("day", "DATE", "Institution-local date of publication"),
         key("created_at", "TIMESTAMPTZ", "Time of publication"),
-        key("post_type", "VARCHAR", "post, quote, thread_part, reply (to somebody else) or repost"),
+        key(
+            "post_type",
+            "VARCHAR",
+            "post, quote, reel, short, video, live, carousel, story, thread_part, reply (to somebody else) or repost",
+        ),
         key("root_id", "VARCHAR", "The post that this one is counted with: itself, or the first of its thread"),
         Column("in_reply_to_id", "VARCHAR", "The post that it answers; NULL = none"),
         key("version_id", "VARCHAR", "The platform's id of the latest edit"),
@@ -70,6 +89,7 @@ POSTS = Table(
         key("is_giveaway", "BOOLEAN", "The text announces a giveaway"),
         key("first_seen_at", "TIMESTAMPTZ", "First snapshot"),
         Column("deleted_at", "TIMESTAMPTZ", "First complete fetch that no longer held it; NULL = not known to be deleted"),
+        key("stream", "VARCHAR", "The stream that lists it"),
     ),
     key=(*ACCOUNT_KEY, "post_id"),
     day="day",
@@ -84,6 +104,7 @@ POST_SNAPSHOTS = Table(
         key("observed_at", "TIMESTAMPTZ", "When it was seen"),
         key("created_at", "TIMESTAMPTZ", "Time of publication"),
         *(Column(name, "BIGINT", f"{COUNTER_COMMENTS[name]}, since publication; {NULL_COUNTER}") for name in COUNTERS),
+        key("stream", "VARCHAR", "The stream that listed it"),
     ),
     key=(*ACCOUNT_KEY, "post_id", "day"),
     day="day",
@@ -159,14 +180,27 @@ COVERAGE = Table(
         key("kind", "VARCHAR", "snapshot, event or daily"),
         key("day", "DATE", "Snapshot day, or local date for events"),
         key("status", "VARCHAR", "expected, fetched, revised, unavailable, not_permitted, retired or lost"),
-        key("is_known", "BOOLEAN", "Fetched to its end (snapshots), or covered whole by complete windows (events)"),
+        key("is_known", "BOOLEAN", "Fetched to its end (snapshots), or covered whole by complete windows (events, sums of a day)"),
         Column("observed_at", "TIMESTAMPTZ", "When the kept snapshot was taken; NULL for events and for days not known"),
         Column("previous_day", "DATE", "The account's known day before this one; NULL = none, or not known"),
         Column("previous_at", "TIMESTAMPTZ", "When that one was taken; NULL likewise"),
         Column("reason", "VARCHAR", "Why it is not there, in words; NULL when it is"),
         key("denied_fields", "VARCHAR[]", "Fields that the token may not read"),
+        key("retired_fields", "VARCHAR[]", "Fields that the platform gives no more"),
     ),
     key=(*ACCOUNT_KEY, "stream", "day"),
     day="day",
 )
-THINGS = (ACCOUNTS, ACCOUNT_DAYS, POSTS, POST_SNAPSHOTS, POST_DAYS, COMMENTS, MENTIONS, MENTION_HOURS, COVERAGE)
+CONTENT_GROUPS = Table(
+    "staging.content_groups",
+    "One row per post of the institution's own (no replies, no reposts): the group of posts that say the same in several accounts.",
+    (
+        *WHO,
+        key("post_id", "VARCHAR", "The post"),
+        key("day", "DATE", "Institution-local date of publication"),
+        key("content_group_id", "VARCHAR", "platform/post_id of the group's earliest post; its own where it stands alone"),
+    ),
+    key=(*ACCOUNT_KEY, "post_id"),
+    day="day",
+)
+THINGS = (ACCOUNTS, ACCOUNT_DAYS, POSTS, POST_SNAPSHOTS, POST_DAYS, COMMENTS, MENTIONS, MENTION_HOURS, CONTENT_GROUPS, COVERAGE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from assets.staging.mapping import FLAGS_JSON, STAMP, PlatformMapping, Source, absent, field
+from assets.staging.mapping import FLAGS_JSON, STAMP, Gives, PlatformMapping, Source, absent, field
 
 REPOST_TYPES = ("reposted", "retweeted")
 REFERENCES = [{"type": "VARCHAR", "id": "VARCHAR"}]
@@ -99,7 +99,7 @@ def mention_hours(raw: pl.LazyFrame) -> pl.LazyFrame:
 MAPPING = PlatformMapping(
     platform="x",
     sources={
-        "account_snapshots": Source(
+        "account_snapshots": (Source(
             "accounts",
             {
                 "created_at": "TIMESTAMPTZ",
@@ -108,8 +108,8 @@ MAPPING = PlatformMapping(
                 },
             },
             account_snapshots,
-        ),
-        "post_snapshots": Source(
+        ),),
+        "post_snapshots": (Source(
             "posts",
             {
                 "id": "VARCHAR", "created_at": "TIMESTAMPTZ", "text": "VARCHAR", "lang": "VARCHAR",
@@ -123,8 +123,8 @@ MAPPING = PlatformMapping(
                 "non_public_metrics": {"url_link_clicks": "BIGINT"},
             },
             post_snapshots,
-        ),
-        "items": Source(
+        ),),
+        "items": (Source(
             "mentions",
             {
                 "id": "VARCHAR", "created_at": "TIMESTAMPTZ", "author_id": "VARCHAR", "conversation_id": "VARCHAR",
@@ -132,13 +132,22 @@ MAPPING = PlatformMapping(
                 "edit_history_post_ids": ["VARCHAR"], "edit_history_tweet_ids": ["VARCHAR"], "flags": FLAGS_JSON,
             },
             items,
-        ),
-        "mention_hours": Source(
+        ),),
+        "mention_hours": (Source(
             "mention_hours", {"start": "TIMESTAMPTZ", "post_count": "BIGINT", "tweet_count": "BIGINT"}, mention_hours
-        ),
+        ),),
     },
     gives={
-        "reactions": "", "comments_audience": "", "shares": "", "saves": "", "impressions": "", "exposures": "",
-        "link_clicks": "non_public_metrics", "followers": "", "posts": "", "mentions": "", "conversation_items": "",
+        "reactions": Gives(metric="like_count"),
+        "shares": Gives(metric="repost_count + quote_count"),
+        "saves": Gives(metric="bookmark_count"),
+        "impressions": Gives(metric="impression_count"),
+        "exposures": Gives(metric="impression_count"),
+        "link_clicks": Gives("non_public_metrics", metric="url_link_clicks", is_private=True),
+        "posts": Gives(metric="posts"),
+        "followers": Gives(streams=("accounts",), metric="followers_count"),
+        "comments_audience": Gives(streams=("mentions",), metric="search"),
+        "mentions": Gives(streams=("mentions",), metric="search"),
+        "conversation_items": Gives(streams=("mentions",), metric="search"),
     },
 )  # fmt: skip

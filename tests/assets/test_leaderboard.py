@@ -31,8 +31,9 @@ def board(*posts: dict[str, object]) -> dict[str, tuple[object, ...]]:
     """Engagement, rate and place by post."""
     measured = pl.LazyFrame([{name: one.get(name) for name in POST_MEASURES.names} for one in posts], schema=POST_MEASURES.polars_schema)
     given = [
-        {"institution_id": "i", "platform": platform, "measure": "saves", "post_type": "all", "is_given": is_given}
-        for platform, is_given in GIVES.items()
+        {"institution_id": "i", "platform": platform, "measure": measure, "post_type": "all", "is_given": measure != "saves" or has_saves}
+        for platform, has_saves in GIVES.items()
+        for measure in ("reactions", "shares", "saves")
     ]
     available = pl.LazyFrame([{name: one.get(name) for name in AVAILABILITY.names} for one in given], schema=AVAILABILITY.polars_schema)
     rows = content_leaderboard(measured, available).collect()

@@ -78,7 +78,10 @@ COMPUTED = {
         "comment_score",
     },
     "score_index": {"comment_score_index"},
-    "unavailable": {"reach", "reach_lower", "reach_upper", "bounce_rate", "bounced_sessions", "mentions_untagged"},
+    "reach": {"reach"},
+    "reach_lower": {"reach_lower"},
+    "reach_upper": {"reach_upper"},
+    "unavailable": {"bounce_rate", "bounced_sessions", "mentions_untagged"},
 }
 
 RATIOS_WITHOUT_A_FRACTION_BAR = {

@@ -24,7 +24,8 @@ from tests.support.landing import warehouse
 RAW = {
     (platform, source.stream): raw_table(platforms()[platform], platforms()[platform].stream(source.stream))
     for platform, mapping in mappings().items()
-    for source in mapping.sources.values()
+    for sources in mapping.sources.values()
+    for source in sources
 }
 Record = dict[str, Any]
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from assets.indicators.registry import Indicator
-from assets.staging.common import given
+from assets.staging.common import given, raw_name
 from assets.staging.mapping import SHAPES, PlatformMapping
 from connectors.streams import Connector
 
@@ -47,7 +47,7 @@ def platform() -> tuple[Connector, PlatformMapping]:
 def test_the_platform_of_the_example_has_the_streams_that_its_meaning_reads(platform: tuple[Connector, PlatformMapping]) -> None:
     connector, mapping = platform
     assert connector.platform == mapping.platform
-    assert {source.stream for source in mapping.sources.values()} == {stream.name for stream in connector.streams}
+    assert {source.stream for sources in mapping.sources.values() for source in sources} == {stream.name for stream in connector.streams}
 
 
 def test_the_platform_of_the_example_gives_the_common_shapes(platform: tuple[Connector, PlatformMapping]) -> None:
@@ -55,7 +55,7 @@ def test_the_platform_of_the_example_gives_the_common_shapes(platform: tuple[Con
     payload = json.dumps(
         {"id": "7", "created_at": "2026-01-02T03:04:05Z", "followers_count": 5, "favourites_count": 3, "tags": [{"name": "Zakat"}]}
     )
-    for shape, source in mapping.sources.items():
+    for shape, (source,) in mapping.sources.items():
         relation = duckdb.sql(
             "SELECT 'i' AS institution_id, 'a' AS account_id, DATE '2026-01-02' AS day, TIMESTAMPTZ '2026-01-02 19:00:00Z' AS observed_at, "
             "json_transform($payload, $types) AS p",
@@ -63,7 +63,7 @@ def test_the_platform_of_the_example_gives_the_common_shapes(platform: tuple[Con
         )
         assert relation is not None
         typed = relation.pl().with_columns(pl.col("observed_at").dt.convert_time_zone("UTC"))
-        rows = given(shape, [mapping], {mapping.platform: typed.lazy()}).collect()
+        rows = given(shape, [mapping], {raw_name(mapping.platform, source.stream): typed.lazy()}).collect()
         assert rows.height == 1
         assert set(SHAPES[shape]) < set(rows.columns)
 

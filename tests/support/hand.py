@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from itertools import product
 from typing import Any
 from unittest.mock import patch
 from zoneinfo import ZoneInfo
@@ -133,7 +134,7 @@ class Hand:
                 (row["platform"], row["account_id"], row["stream"]) == (platform, identity, stream)
                 for row in self._rows.get(FETCH.name, [])
             )
-            back = timedelta(days=30) if is_first else LOOKBACK[stream]
+            back = timedelta(days=30) if is_first else LOOKBACK.get(stream, timedelta(days=7))
             self.put(
                 FETCH, platform=platform, account_id=identity, stream=stream, run_id=f"r{observed:%m%d%H%M}",
                 window_start=observed - back, window_end=observed, requested_at=observed, observed_at=observed,
@@ -141,30 +142,54 @@ class Hand:
                 is_complete=failed is None, is_last=True, ledger_status=failed or "fetched", reason=failed,
             )  # fmt: skip
 
-    def give(self, *measures: str) -> None:
-        """The platforms give measures that they lack today."""
-        for row in reference_rows(self.institution)[reference.AVAILABILITY]:
-            self.put(reference.AVAILABILITY, **(row | {"is_given": row["is_given"] or row["measure"] in measures}))
+    def give(self, *measures: str, by: str | None = None, post_types: Sequence[str] = ("all",), **more: object) -> None:
+        """The platforms (None: all) give measures that they lack today, or give otherwise; `more` are columns of ref.availability."""
+        asked = {"streams": ["posts"]} | more
+        held = self._rows.pop(reference.AVAILABILITY.name, None) or list(reference_rows(self.institution)[reference.AVAILABILITY])
+        for row in held:
+            if row["measure"] not in measures or by not in {None, row["platform"]}:
+                self.put(reference.AVAILABILITY, **row)
+        for platform in sorted({platform for platform, _ in self.accounts} if by is None else {by}):
+            for measure, post_type in product(measures, post_types):
+                self.put(reference.AVAILABILITY, platform=platform, measure=measure, post_type=post_type, is_given=True, **asked)
 
-    def deny(self, field: str) -> None:
-        """All fetches of posts so far were told that the token may not read the field."""
+    def stream(self, platform: str, name: str, kind: str, *, lookback_days: int, **more: object) -> None:
+        """A stream that the platform does not have today; `more` are columns of ref.stream."""
+        if reference.STREAM.name not in self._rows:
+            self._rows[reference.STREAM.name] = list(reference_rows(self.institution)[reference.STREAM])
+        given = {"lookback_days": lookback_days, "restates_days": 0 if kind == "snapshot" else lookback_days}
+        self.put(reference.STREAM, platform=platform, stream=name, kind=kind, **(given | more))
+
+    def deny(self, field: str, *, stream: str = "posts", how: str = "denied_fields") -> None:
+        """All fetches of the stream so far were told that the token may not read the field, or that there is no such field any more."""
         for row in self._rows[FETCH.name]:
-            if row["stream"] == "posts":
-                row["denied_fields"] = [field]
+            if row["stream"] == stream:
+                row[how] = [field]
         self._made.clear()
 
     def followers(self, account: str, counts: Mapping[str, int | None]) -> None:
         """Followers of an account at the end of days."""
-        platform, identity = account.split("/")
         for one, count in counts.items():
             closes = datetime.combine(day(one) + timedelta(days=1), time(2), ZoneInfo(self.zone)).astimezone(UTC)
-            self.put(things.ACCOUNT_DAYS, platform=platform, account_id=identity, day=day(one), observed_at=closes, followers=count)
+            self.account_day(account, one, observed_at=closes, followers=count)
+
+    def account_day(self, account: str, one: str, **more: object) -> None:
+        """What is known of an account's day; `more` are columns of staging.account_days."""
+        platform, identity = account.split("/")
+        named = {"platform": platform, "account_id": identity, "day": day(one)}
+        rows = self._rows.setdefault(things.ACCOUNT_DAYS.name, [])
+        held = next((row for row in rows if named.items() <= row.items()), None)
+        if held is None:
+            self.put(things.ACCOUNT_DAYS, **named, **more)
+        else:
+            held |= more
+            self._made.clear()
 
     def post(self, account: str, identity: str, created: datetime, **more: object) -> None:
         """A post of ours; `more` are columns of staging.posts."""
         platform, account_id = account.split("/")
         local = created.astimezone(ZoneInfo(self.zone)).date()
-        given: Row = {"post_type": "post", "root_id": identity, "version_id": identity, "hashtags": [], "text": ""}
+        given: Row = {"post_type": "post", "root_id": identity, "version_id": identity, "hashtags": [], "text": "", "stream": "posts"}
         self.put(
             things.POSTS, platform=platform, account_id=account_id, post_id=identity, created_at=created, day=local,
             first_seen_at=created, **(given | more),
@@ -180,7 +205,7 @@ class Hand:
             closes = datetime.combine(day(one) + timedelta(days=1), time.fromisoformat(clock), ZoneInfo(self.zone)).astimezone(UTC)
             self.put(
                 things.POST_SNAPSHOTS, platform=post["platform"], account_id=post["account_id"], post_id=identity, day=day(one),
-                observed_at=closes, created_at=post["created_at"],
+                observed_at=closes, created_at=post["created_at"], stream=post["stream"],
                 **(zeros | ({"reactions": counters} if isinstance(counters, int) else dict(counters))),
             )  # fmt: skip
 

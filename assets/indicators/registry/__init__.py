@@ -16,7 +16,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 # The C parser reads the ten files in a tenth of the time; both know nothing but plain data.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-Method = Literal["activity_sum", "stock", "net_change", "growth_rate", "event_count", "cohort_ratio", "score_index", "unavailable"]
+Method = Literal[
+    "activity_sum",
+    "stock",
+    "net_change",
+    "growth_rate",
+    "reach",
+    "reach_lower",
+    "reach_upper",
+    "event_count",
+    "cohort_ratio",
+    "score_index",
+    "unavailable",
+]
 Measure = Literal[
     "reactions",
     "comments_audience",
@@ -26,6 +38,7 @@ Measure = Literal[
     "impressions",
     "link_clicks",
     "reach",
+    "account_reach",
     "exposures",
     "followers",
     "followers_at_publication",
