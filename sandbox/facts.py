@@ -157,8 +157,7 @@ class Hidden(NamedTuple):
 class Post:
     """Anything somebody wrote: a post, reply or repost of ours, or an item by others. `root_id` is our thread root that it belongs to.
 
-    `expires_ts` is when a story is over by itself, `seconds` the length of a film (0: none). With `has_split_clicks` the platform answers
-    clicks as an object by type, where it gives a number for others.
+    `expires_ts` is when a story is over by itself, `seconds` the length of a film (0: none).
     """
 
     key: str
@@ -181,7 +180,6 @@ class Post:
     expires_ts: int = NEVER
     seconds: int = 0
     hidden: tuple[Hidden, ...] = ()
-    has_split_clicks: bool = False
 
     @property
     def id(self) -> str:

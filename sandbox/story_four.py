@@ -71,6 +71,8 @@ class FourStory:
         self._facades()
         for post in ours:
             self._comments(post)
+        flash = self.pen.planted("flash")
+        self._below("planted/flash_comment", flash, flash, self.pen.persons[9].facebook_id, flash.ts + 5_000, words.FOUR_NESTED[0])
         for account in FOUR:
             self._tags(account)
 
@@ -134,7 +136,8 @@ class FourStory:
         if account is INSTAGRAM:
             return Sizes(like=likes, share=shares, save=int(size * chance.randint(2, 15)), view=views, reach=reach, pace=pace)
         if account is FACEBOOK:
-            clicks, photos, others = (int(size * chance.randint(5, most)) for most in (40, 60, 25))
+            # Of a reel Facebook counts no clicks.
+            clicks, photos, others = (0 if post_type == "reel" else int(size * chance.randint(5, most)) for most in (40, 60, 25))
             return Sizes(
                 like=likes, share=shares, view=views, reach=reach, link_click=clicks, photo_click=photos, other_click=others, pace=pace
             )  # fmt: skip
@@ -208,7 +211,7 @@ class FourStory:
         month_end = date(2026, 1, 31)
         return [
             self._plant("hidden_likes", INSTAGRAM, hidden_ts, "reel", words.HIDDEN_LIKES, hidden=(hidden,)),
-            self._plant("split_clicks", FACEBOOK, wib(date(2026, 2, 3), 11, 14, 8), "post", words.SPLIT_CLICKS, has_split_clicks=True),
+            self._plant("split_clicks", FACEBOOK, wib(date(2026, 2, 3), 11, 14, 8), "post", words.SPLIT_CLICKS),
             self._plant("unliked/instagram", INSTAGRAM, unliked_ts, "carousel", f"{words.UNLIKED} #sedekah", drops=(drop,)),
             self._plant("facebook_reel", FACEBOOK, wib(date(2026, 1, 9), 18, 22, 4), "reel"),
             self._plant("live", YOUTUBE, wib(date(2026, 2, 20), 20, 0, 7), "live"),

@@ -138,7 +138,7 @@ PLACES: Final = (
 )  # fmt: skip
 CROSS_POST: Final = "Ribuan mushaf wakaf sudah tiba di pelosok Halmahera berkat kebaikan para donatur Cahaya."
 CROSS_TAGS: Final = {
-    "instagram": "#wakaf #mushaf #halmahera", "facebook": "#wakaf", "threads": "#wakaf", "youtube": "#wakaf #shorts",
+    "instagram": "#wakaf #mushaf #halmahera", "facebook": "#wakaf", "threads": "#mushaf", "youtube": "#wakaf #shorts",
 }  # fmt: skip
 LINKED: Final = "Tayangan lengkap laporan tahunan sudah ada di kanal kami https://www.youtube.com/watch?v={id}"
 REPORT_FILM: Final = "Laporan tahunan Cahaya: ke mana setiap rupiah pergi #sedekah"

@@ -168,7 +168,7 @@ class World(Pen):
         )
 
     def clicks(self, post: Post, ts: int) -> dict[str, int]:
-        """Return Facebook's clicks by type, in its words; where it gives a number instead, it is their sum."""
+        """Return Facebook's clicks by type, in its words: an object, where other metrics are numbers. Their sum is all clicks."""
         counted = self.counters(post, ts)
         return {"link clicks": counted.link_click, "photo view": counted.photo_click, "other clicks": counted.other_click}
 

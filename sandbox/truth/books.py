@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from sandbox.facts import DAY, Account, Post, days, local_day
 from sandbox.truth.periods import Population
 from sandbox.truth.seen import Seen
-from sandbox.truth.traits import COUNTER_OF, ENGAGEMENT_COUNTERS, SUMMED, TRAITS, has, is_counted_post
+from sandbox.truth.traits import COUNTER_OF, ENGAGEMENT_COUNTERS, SUMMED, TRAITS, counts, is_counted_post
 from sandbox.world import World
 
 COHORT_AGE: Final = 7 * DAY
@@ -20,7 +20,7 @@ COHORT_REACH: Final = 2 * DAY
 
 @dataclass(slots=True)
 class CohortPost:
-    """One root at age 7 days; what the platform lacks is not in `counters`, and what is not known is None."""
+    """One root at age 7 days; what its platform or its type lacks is not in `counters`, and what is not known is None."""
 
     post: Post
     day: date
@@ -148,7 +148,7 @@ class Night:
         members = [post for post in seen.own if belongs(self.world, post, population.tags)]
         for measure in SUMMED:
             daily: dict[date, int | None] = {}
-            for post in members if has(account, measure) else ():
+            for post in [post for post in members if counts(post, measure)]:
                 for day, difference in seen.differences(post, measure):
                     before = daily.get(day, 0)
                     daily[day] = None if before is None or difference is None else before + difference
@@ -164,7 +164,7 @@ class Night:
         cohort = CohortPost(root, day, is_young=seen.fetches[-1] < root.ts + COHORT_AGE)
         thread = self._thread(seen, root)
         instants = [self._instant_at_age(seen, part, is_young=cohort.is_young) for part in thread]
-        for measure in [measure for measure in COUNTER_OF if has(account, measure)]:
+        for measure in [measure for measure in COUNTER_OF if counts(root, measure)]:
             values = [
                 None if ts is None or (measure == "reach" and len(thread) > 1) else seen.value(part, measure, ts)
                 for part, ts in zip(thread, instants, strict=True)

@@ -294,45 +294,48 @@ class Reckoning:
 
         Reading: a post stays out of a rate when an input of that rate is unknown; inputs that the rate does not use do not matter.
         """
-        reached = tuple(account for account in scope.accounts if has(account, "reach"))
-        by_reach = self._ratio(reached, period, lambda post: _pair(post.engagement(), post.counters["reach"]), is_event=True)
+        by_reach = self._ratio(scope, period, lambda post: _pair(post.engagement(), post.counters["reach"]), needs=("reach",))
         yield "engagement_rate", _supported(by_reach, REACH_LEAST)
-        watched = tuple(account for account in scope.accounts if has(account, "views") or has(account, "impressions"))
-        views = self._ratio(watched, period, lambda post: _pair(post.engagement(), post.exposures()), is_event=True)
-        yield "engagement_rate_views", views
-        every = scope.accounts
-        shared = tuple(account for account in every if has(account, "shares"))
-        yield "engagement_rate_followers", self._ratio(every, period, lambda post: _pair(post.engagement(), post.followers), is_event=True)
-        yield "applause_rate", self._ratio(every, period, lambda post: _pair(post.counters["reactions"], 1), is_event=False)
-        yield "amplification_rate", self._ratio(shared, period, lambda post: _pair(post.counters["shares"], 1), is_event=False)
-        yield "conversation_rate", self._ratio(every, period, lambda post: _pair(post.comments, 1), is_event=True)
+        by_views = self._ratio(scope, period, lambda post: _pair(post.engagement(), post.exposures()), needs=("views", "impressions"))
+        yield "engagement_rate_views", by_views
+        yield "engagement_rate_followers", self._ratio(scope, period, lambda post: _pair(post.engagement(), post.followers))
+        reactions, shares = ("reactions",), ("shares",)
+        applause = self._ratio(scope, period, lambda post: _pair(post.counters["reactions"], 1), needs=reactions, is_event=False)
+        yield "applause_rate", applause
+        amplification = self._ratio(scope, period, lambda post: _pair(post.counters["shares"], 1), needs=shares, is_event=False)
+        yield "amplification_rate", amplification
+        yield "conversation_rate", self._ratio(scope, period, lambda post: _pair(post.comments, 1))
         score = self._score(scope, period)
         yield "comment_score", score
         yield "comment_score_index", self._index(scope, period, score)
 
     def _score(self, scope: Scope, period: Period) -> Expected:
-        return self._ratio(scope.accounts, period, lambda post: _pair(post.comments, post.followers), is_event=True, scale=1000)
+        return self._ratio(scope, period, lambda post: _pair(post.comments, post.followers), scale=1000)
 
-    def _cohort(self, account: Account, period: Period) -> list[CohortPost]:
-        return [root for root in self.books.roots[account.id] if period.start <= root.day <= period.end]
+    def _cohort(self, account: Account, period: Period, needs: tuple[str, ...]) -> list[CohortPost]:
+        """Return the posts of a period; where some counter is needed, those whose type has one."""
+        published = [root for root in self.books.roots[account.id] if period.start <= root.day <= period.end]
+        return [root for root in published if not needs or any(name in root.counters for name in needs)]
 
-    def _ratio(
+    def _ratio(  # noqa: PLR0913 what makes one
         self,
-        accounts: tuple[Account, ...],
+        scope: Scope,
         period: Period,
         read: Callable[[CohortPost], tuple[int, int] | None],
         *,
-        is_event: bool,
+        needs: tuple[str, ...] = (),
+        is_event: bool = True,
         scale: int = 1,
     ) -> Expected:
-        """Divide the sums over the accounts' posts."""
+        """Divide the sums over the posts of the accounts that have one of the needed counters."""
+        accounts = [account for account in scope.accounts if not needs or any(has(account, name) for name in needs)]
         if not accounts:
             return self._constant("not_applicable", period)
-        shares = [self._share(self._cohort(account, period), read) for account in accounts]
+        shares = [self._share(self._cohort(account, period, needs), read) for account in accounts]
         usable = [share for share in shares if share.status == "ok"]
         used, total = sum(share.used for share in shares), sum(share.total for share in shares)
         coverage = used / total if total else 1.0
-        is_young = any(root.is_young for account in accounts for root in self._cohort(account, period))
+        is_young = any(root.is_young for account in accounts for root in self._cohort(account, period, needs))
         is_provisional = is_young or self._is_restated(period, RESTATED_DAYS if is_event else 0)
         if not usable:
             status = worst(share.status for share in shares)

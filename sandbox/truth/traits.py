@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from sandbox.facts import Account, Counters, Platform, Post
+from sandbox.facts import Account, Counters, Platform, Post, PostType
 
 COUNTER_OF: Final[Mapping[str, Callable[[Counters], int]]] = {
     "reactions": lambda counters: counters.like,
@@ -24,17 +24,22 @@ LISTS: Final = ("posts", "stories")
 META_REACH: Final = ("reach", "reach_7d", "reach_28d")
 
 
+NOTHING_LACKS: Final[Mapping[str, tuple[PostType, ...]]] = {}
+
+
 class Traits(NamedTuple):
     """One platform: its counters, and the streams that must have been read for a day of each; its comments, its account's days.
 
     `comments` is the stream that comments come of, `mentions` that of mentions ("": none). With `has_conversations` everything below a
-    post of ours belongs to it, however deep. `flows` are asked for `flows_back` days back, and `flows_restated` days they may change.
+    post of ours belongs to it, however deep. `lacking`: the types of posts that have no such counter. `flows` are asked for
+    `flows_back` days back, and for `flows_restated` days they may change.
     """
 
     counters: Mapping[str, tuple[str, ...]]
     comments: str
     mentions: str
     has_conversations: bool
+    lacking: Mapping[str, tuple[PostType, ...]] = NOTHING_LACKS
     flows: tuple[str, ...] = ()
     flows_back: int = 3
     flows_restated: int = 3
@@ -53,6 +58,7 @@ TRAITS: Final[Mapping[Platform, Traits]] = {
         "comments",
         "mentions",
         has_conversations=True,
+        lacking={"reactions": ("story",), "saves": ("story",)},
         flows=(*META_REACH, "views", "followers_gained", "profile_views", "link_clicks"),
     ),
     "facebook": Traits(
@@ -60,6 +66,7 @@ TRAITS: Final[Mapping[Platform, Traits]] = {
         "comments",
         "mentions",
         has_conversations=True,
+        lacking={"link_clicks": ("reel",)},
         flows=(*META_REACH, "views", "followers_gained", "followers_lost", "profile_views"),
     ),
     "threads": Traits(
@@ -84,6 +91,12 @@ TRAITS: Final[Mapping[Platform, Traits]] = {
 def has(account: Account, measure: str) -> bool:
     """Tell whether the account's platform has a counter."""
     return measure in TRAITS[account.platform].counters
+
+
+def counts(post: Post, measure: str) -> bool:
+    """Tell whether a post of ours has a counter, by its platform and its type."""
+    traits = TRAITS[post.platform]
+    return measure in traits.counters and post.post_type not in traits.lacking.get(measure, ())
 
 
 def gives_reach(account: Account) -> bool:
