@@ -1,20 +1,37 @@
 """The simulated institution's own settings file. Lives here: its text. Does not live here: how it is read (the settings room)."""
 
-from sandbox.world import ACCOUNTS, World
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sandbox.facts import ACCOUNTS, Platform
+from sandbox.world import World
+
+# Whoever connects the other four to the pipeline names them here.
+CONNECTED: Final[tuple[Platform, ...]] = ("mastodon", "x")
+MORE_OF_A_PLATFORM: Final[Mapping[Platform, str]] = {
+    "x": 'fields_parameter = "post.fields"\n',
+    "youtube": 'analytics_base_url = "{url}/youtube_analytics"\n',
+}
 
 
-def settings_toml(url: str, seed: int = 7) -> str:
-    """Return the settings of `cahaya`, with both platforms at the sandbox under `url`; the staff are those of the seed's world."""
+def settings_toml(url: str, seed: int = 7, platforms: Sequence[Platform] = CONNECTED) -> str:
+    """Return the settings of `cahaya`, with its platforms at the sandbox under `url`; the staff are those of the seed's world."""
     staff = World(seed).staff
+    sections = "\n".join(
+        f'[platforms.{platform}]\nbase_url = "{{url}}/{platform}"\n{MORE_OF_A_PLATFORM.get(platform, "")}' for platform in platforms
+    ).replace("{url}", url.rstrip("/"))
     accounts = "\n".join(
         f'[[accounts]]\nplatform = "{account.platform}"\nid = "{account.id}"\nhandle = "{account.handle}"\n'
         + ("private_metrics = true\n" if account.platform == "x" else "")
         for account in ACCOUNTS
+        if account.platform in platforms
     )
     opted_in = "\n".join(
-        f'[[staff]]\nplatform = "{platform}"\nid = "{person.id_on(platform)}"\nconsent = 2026-01-01\n' for platform, person in staff.items()
+        f'[[staff]]\nplatform = "{platform}"\nid = "{person.id_on(platform)}"\nconsent = 2026-01-01\n'
+        for platform, person in staff.items()
+        if platform in platforms
     )
-    return f"{HEAD.format(url=url.rstrip('/'))}\n{accounts}\n{opted_in}\n{GOALS}"
+    return f"{HEAD}\n{sections}\n{accounts}\n{opted_in}\n{GOALS}"
 
 
 HEAD = """\
@@ -23,13 +40,6 @@ language = "id"
 zone = "Asia/Jakarta"
 fiscal_year_start = "01-01"
 keywords = ["zakat", "sedekah"]
-
-[platforms.mastodon]
-base_url = "{url}/mastodon"
-
-[platforms.x]
-base_url = "{url}/x"
-fields_parameter = "post.fields"
 """
 
 GOALS = """\

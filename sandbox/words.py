@@ -108,3 +108,51 @@ DEEP: Final = ("setuju sama komentar di atas", "saya juga mau tanya hal yang sam
 GIVEAWAY_COMMENT: Final = "ikutan dong! @{a} @{b} @{c}"
 EDGE_EARLY: Final = "Selamat dini hari @{account}, masih ada yang jaga?"
 EDGE_LATE: Final = "Selamat malam @{account}, terima kasih bantuannya hari ini"
+
+# -- Instagram, Facebook, Threads, YouTube: two figures in each, so that no two of them are nearly the same by accident -----------------
+STILLS: Final = (
+    "Hari ke-{n} di Desa {place}: {m} keluarga menerima paket sembako.",
+    "{n} relawan menanam {m} pohon di bantaran sungai {place}.",
+    "Perpustakaan {place} kini punya {n} buku, dibaca {m} anak setiap pekan.",
+    "Sumur nomor {n} di {place} mengalirkan air untuk {m} rumah.",
+    "Kelas keterampilan angkatan {n} di {place} meluluskan {m} peserta.",
+    "Dapur umum {place} memasak {m} porsi sejak pukul {n}.",
+)
+FILMS: Final = (
+    "Kisah Bu Sari dari {place}: {n} tahun berjualan, {m} pelanggan tetap",
+    "Sehari bersama {n} relawan di {place}, {m} kilometer ditempuh",
+    "Cara menghitung harta {n} langkah, contoh {m} dari {place}",
+    "Penyaluran tahap {n} di {place}: {m} penerima manfaat",
+)
+LIVES: Final = ("Siaran langsung kajian ke-{n} dari {place}, {m} kursi tersedia",)
+NOTES: Final = (
+    "Catatan {n} dari {place}: {m} orang bertanya soal nisab hari ini",
+    "Hujan di {place}, {n} posko siaga dengan {m} relawan",
+    "Terima kasih {m} donatur {place}, target ke-{n} tercapai",
+    "Ada {n} lowongan relawan di {place}, {m} sudah mendaftar",
+)
+STORIES: Final = ("Pagi dari {place}, {n} relawan, {m} paket", "{m} kotak siap berangkat ke {place}, truk {n}")
+PLACES: Final = (
+    "Sukamaju", "Karanganyar", "Tegalrejo", "Bojongsari", "Wonosari", "Cibodas", "Palangka", "Mekarjaya", "Purwodadi", "Sidomulyo",
+    "Cempaka", "Tanjungsari", "Girimulyo", "Kedungwuni", "Randudongkal",
+)  # fmt: skip
+CROSS_POST: Final = "Ribuan mushaf wakaf sudah tiba di pelosok Halmahera berkat kebaikan para donatur Cahaya."
+CROSS_TAGS: Final = {
+    "instagram": "#wakaf #mushaf #halmahera", "facebook": "#wakaf", "threads": "#mushaf", "youtube": "#wakaf #shorts",
+}  # fmt: skip
+LINKED: Final = "Tayangan lengkap laporan tahunan sudah ada di kanal kami https://www.youtube.com/watch?v={id}"
+REPORT_FILM: Final = "Laporan tahunan Cahaya: ke mana setiap rupiah pergi #sedekah"
+HIDDEN_LIKES: Final = "Latihan memanah santri cilik, lihat ekspresi mereka #relawan"
+SPLIT_CLICKS: Final = "Daftar mudik gratis bersama Cahaya https://lazcahaya.example/mudik #kabarcahaya"
+FLASH: Final = "Poster ini salah tanggal, kami perbaiki dulu"
+FOUR_PRAISE: Final = (
+    "semoga berkah selalu", "masyaallah indah sekali", "ikut bangga jadi donatur tetap", "barakallah, lanjutkan", "sehat selalu para relawan",
+)  # fmt: skip
+FOUR_REPLIES: Final = ("aamiin, terima kasih doanya", "silakan kirim pesan langsung ya kak", "bisa lewat laman kami, tautan ada di profil")
+FOUR_NESTED: Final = ("setuju banget", "saya juga mau tanya hal yang sama", "coba cek laman resminya kak")
+TAGGED: Final = (
+    "Seru sekali ikut program @{account} akhir pekan ini",
+    "Terima kasih @{account} sudah datang ke sekolah kami",
+    "Barusan titip sedekah lewat @{account}, prosesnya cepat",
+    "Ada yang tahu jadwal kajian @{account}?",
+)
