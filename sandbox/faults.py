@@ -17,7 +17,8 @@ from typing import Any, Final, Literal, get_args
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
-from sandbox import mastodon, x
+from sandbox import x
+from sandbox.standins import platform_of, stand_ins
 
 Kind = Literal[
     "status",
@@ -159,19 +160,13 @@ async def whole(app: App, request: Request, query: str | None = None) -> Respons
     return answer
 
 
-def platform_of(path: str) -> str | None:
-    """Return the platform that a path belongs to."""
-    return next((name for name in ("mastodon", "x") if path.startswith(f"/{name}/")), None)
-
-
 def _status(fault: Fault, request: Request) -> Response:
     if fault.body is not None:
         body = fault.body if isinstance(fault.body, str) else json.dumps(fault.body)
         return Response(body, fault.status, fault.headers, media_type="application/json")
     words = {401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 410: "Gone", 429: "Too Many Requests", 503: "Service Unavailable"}
     title = words.get(fault.status, "Internal Server Error")
-    is_x = platform_of(request.url.path) == "x"
-    answer = x.problem(fault.status, "", title, title) if is_x else mastodon.failure(fault.status, title)
+    answer = stand_ins()[platform_of(request.url.path) or "mastodon"].failure(fault.status, title)
     answer.headers.update(fault.headers)
     return answer
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.standins import StandIn
 from sandbox.world import (
     MASTODON,
     MASTODON_HOST,
@@ -342,3 +343,13 @@ def instance_json(statuses: int) -> Json:
         "contact_account": None,
         "rules": [],
     }
+
+
+STAND_IN: Final = StandIn(
+    platform="mastodon",
+    prefixes=(PREFIX,),
+    tokens=("sandbox-mastodon-token",),
+    routes=lambda world, clock: Mastodon(world, clock).routes(),
+    unauthorized=unauthorized,
+    failure=failure,
+)

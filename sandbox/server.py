@@ -1,7 +1,7 @@
 """The door of the sandbox: tokens, the simulated instant, faults on order, the log of requests, and the process that holds them.
 
-Lives here: the ASGI application and `start`, which runs it in a second process. Does not live here: what the platforms say (`mastodon`,
-`x`) and how an answer is spoilt (`faults`).
+Lives here: the ASGI application and `start`, which runs it in a second process. Does not live here: what the platforms say (one module each,
+`standins` finds them) and how an answer is spoilt (`faults`).
 The sandbox listens on loopback alone, and its log never holds a token.
 """
 
@@ -29,10 +29,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sandbox import faults, grants, mastodon, x
+from sandbox import faults, grants
+from sandbox.standins import platform_of, stand_ins
 from sandbox.world import Clock, World
 
-TOKENS: Final = {"mastodon": ("sandbox-mastodon-token",), "x": ("sandbox-x-user-token", "sandbox-x-app-token")}
+TOKENS: Final = {one.platform: one.tokens for one in stand_ins().values()}
 SECRET_PARAMETERS: Final = ("access_token", "token", "bearer_token")
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
@@ -108,7 +109,7 @@ class Desk:
                 "method": request.method,
                 "path": f"{request.url.path}{query}",
                 "status": status,
-                "platform": faults.platform_of(request.url.path),
+                "platform": platform_of(request.url.path),
                 "host": request.url.hostname,
                 "has_token": "authorization" in request.headers,
             }
@@ -119,11 +120,11 @@ class Door:
     """The ASGI application: it looks at tokens and faults before a platform answers, and writes the log after."""
 
     def __init__(self, world: World) -> None:
-        """Put both platforms and the control paths behind one door."""
+        """Put all platforms and the control paths behind one door."""
         self.desk = Desk(world)
         renewal = Route(grants.PATH, self.desk.grants.renew, methods=["POST"])
-        platforms = [*mastodon.Mastodon(world, self.desk.clock).routes(), *x.X(world, self.desk.clock).routes(), renewal]
-        self._platforms: faults.App = Starlette(routes=platforms)
+        platforms = [route for one in stand_ins().values() for route in one.routes(world, self.desk.clock)]
+        self._platforms: faults.App = Starlette(routes=[*platforms, renewal])
         self._control: faults.App = Starlette(routes=self.desk.routes())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -148,12 +149,11 @@ class Door:
     async def _known_only(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let those with the platform's token pass."""
         request = Request(scope, receive)
-        platform = faults.platform_of(request.url.path)
+        platform = platform_of(request.url.path)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         is_known = token in TOKENS.get(platform or "", ()) or (platform == "x" and self.desk.grants.is_known(token))
         if platform and not (is_known and scheme.lower() == "bearer") and request.url.path != grants.PATH:
-            refusal = x.unauthorized() if platform == "x" else mastodon.unauthorized()
-            await refusal(scope, receive, send)
+            await stand_ins()[platform].unauthorized()(scope, receive, send)
             return
         await self._platforms(scope, receive, send)
 

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.grants import ACCESS
+from sandbox.standins import StandIn
 from sandbox.world import ACCOUNTS, DAY, TOKEN_PATTERN, Account, Clock, Feed, Person, Post, Showing, Version, World
 
 Json = dict[str, Any]
@@ -480,3 +481,17 @@ def entities(world: World, text: str) -> Json:
         elif identity := world.identity("x", match["handle"]):
             found["mentions"].append(place | {"username": match["handle"], "id": identity})
     return {name: values for name, values in found.items() if values}
+
+
+def _failure(status: int, title: str) -> Response:
+    return problem(status, "", title, title)
+
+
+STAND_IN: Final = StandIn(
+    platform="x",
+    prefixes=(PREFIX,),
+    tokens=("sandbox-x-user-token", "sandbox-x-app-token"),
+    routes=lambda world, clock: X(world, clock).routes(),
+    unauthorized=unauthorized,
+    failure=_failure,
+)
