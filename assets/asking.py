@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from connectors.privacy import Pseudonyms
 
 LOGGER = logging.getLogger("tolok")
-# Enough to keep both of today's platforms busy at once; each host has its own, lower, limit.
-THREADS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +246,7 @@ def fetch_all(  # noqa: PLR0913
     waiting_s: float,
     progress: Callable[[str], None],
 ) -> None:
-    """Fetch every job at once, each into files of its own under `incoming/<run_id>/`. No database is open meanwhile.
+    """Fetch every job, all platforms at once, each job into files of its own under `incoming/<run_id>/`. No database is open meanwhile.
 
     Raises:
         ExceptionGroup: faults of ours (not of a platform), after every other job has ended and its files are safe.
@@ -257,30 +256,55 @@ def fetch_all(  # noqa: PLR0913
     hosts, budget = Hosts(), WaitingBudget(waiting_s)
     bugs: list[Exception] = []
     LOGGER.info("fetch", extra={"facts": {"streams": len(jobs)}})
-    rests, others = ([(number, job) for number, job in enumerate(jobs) if job.is_rest is is_rest] for is_rest in (True, False))
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="tolok-fetch") as pool:
+    # First what earlier runs left: one account's newest could use up the platform's day, night after night, before another's rest.
+    rests = Counter(job.connector.platform for job in jobs if job.is_rest)
+    held = [(number, job) for number, job in enumerate(jobs) if rests[job.connector.platform] and not job.is_rest]
+    begun = [(number, job) for number, job in enumerate(jobs) if job.is_rest or not rests[job.connector.platform]]
+    running: dict[Future[None], Job] = {}
+    with _Pools() as pools:
         try:
-            # Two rounds: were all asked at once, one account's newest could use up the day's budget, night after night, before another's rest.
-            for round_ in (rests, others):
-                futures = {
-                    pool.submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, hosts, budget): job for number, job in round_
-                }
-                for future in as_completed(futures):
-                    job = futures[future]
+            while begun or running:
+                for number, job in begun:
+                    running[pools.of(job).submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, hosts, budget)] = job
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
                     if (bug := future.exception()) is not None:
                         if not isinstance(bug, Exception):
                             raise bug  # noqa: TRY301 whatever ends the loop ends the others
                         bugs.append(bug)
+                    rests[job.connector.platform] -= job.is_rest
                     progress(f"{job.account.label} {job.stream.name}")
+                begun = [(number, job) for number, job in held if not rests[job.connector.platform]]
+                held = [(number, job) for number, job in held if rests[job.connector.platform]]
         except BaseException:
             # Told to stop: no list is begun, those under way end at their next page, and what came is landed.
             budget.stop()
             clock.wake()
-            pool.shutdown(wait=False, cancel_futures=True)
+            pools.cancel()
             raise
     if bugs:
         message = "Some streams could not be fetched because of a fault in Tolok; the others were."
         raise ExceptionGroup(message, bugs)
+
+
+class _Pools(ExitStack):
+    """Threads for each host of a platform, as many as it lets through: whom one makes wait holds no thread of another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pools: dict[tuple[str, str], ThreadPoolExecutor] = {}
+
+    def of(self, job: Job) -> ThreadPoolExecutor:
+        where = job.connector.platform, job.account.base_url
+        if where not in self._pools:
+            threads = ThreadPoolExecutor(job.connector.limits.concurrent, thread_name_prefix=f"tolok-fetch-{job.connector.platform}")
+            self._pools[where] = self.enter_context(threads)
+        return self._pools[where]
+
+    def cancel(self) -> None:
+        """Begin nothing more."""
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fetch_job(  # noqa: PLR0913
