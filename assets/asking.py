@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from connectors.privacy import Pseudonyms
 
 LOGGER = logging.getLogger("tolok")
+Who = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class Wish:
     zone: str
     history: timedelta
     allowances: Mapping[str, Allowance]
+
+    def allowance(self, platform: str) -> Allowance:
+        """The bounds on a platform: the institution's own, else the platform's."""
+        return self.allowances.get(platform, platforms()[platform].allowance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,10 @@ class Job:
     zone: str
     due: tuple[Due, ...]
     budget: DayBudget
+
+    @property
+    def who(self) -> Who:
+        return self.account.institution_id, self.connector.platform, self.account.account_id, self.stream.name
 
     @property
     def is_rest(self) -> bool:
@@ -122,12 +131,13 @@ def _takes_an_end(stream: Stream) -> bool:
     return (stream.resume is not None and stream.resume.is_time) or any("{window_end}" in value for value in stream.params.values())
 
 
-def plan(
+def plan(  # noqa: PLR0913
     connection: duckdb.DuckDBPyConnection,
     wishes: Mapping[str, Wish],
     now: datetime,
     selected: Callable[[Connector, Stream], bool],
     span: tuple[date, date] | None = None,
+    ahead: Mapping[Who, datetime] | None = None,
 ) -> list[Job]:
     """What is to be asked of whom, from the ledger of what came before.
 
@@ -137,10 +147,11 @@ def plan(
         now: the instant of asking.
         selected: which streams.
         span: first and last day of a backfill, in each institution's zone; None: a night.
+        ahead: until when streams were read by fetches that the ledger does not know yet.
     """
     for table in LEDGERS:
         ensure(connection, table)
-    until, rests = _read_until(connection), _rests(connection)
+    until, rests = _read_until(connection) | dict(ahead or {}), _rests(connection)
     jobs = []
     for institution_id, wish in wishes.items():
         budgets = {
@@ -162,7 +173,6 @@ def plan(
     return jobs
 
 
-Who = tuple[str, str, str, str]
 WHO = "institution_id, platform, account_id, stream"
 
 
@@ -220,7 +230,7 @@ def _complete(connection: duckdb.DuckDBPyConnection, who: Who) -> list[Window]:
 
 def _budget(connection: duckdb.DuckDBPyConnection, institution_id: str, platform: str, wish: Wish, now: datetime) -> DayBudget:
     """What is left of the platform's day, after what earlier runs of the same day used."""
-    allowance = wish.allowances.get(platform, platforms()[platform].allowance)
+    allowance = wish.allowance(platform)
     of_today = [institution_id, platform, allowance.day_began(now)]
     spent = first(
         connection,

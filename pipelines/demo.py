@@ -19,7 +19,7 @@ from assets.publish import FILE_NAME
 from assets.reference import ACCOUNT
 from assets.staging.things import COVERAGE
 from connectors.clock import InjectedClock
-from pipelines import night
+from pipelines import together
 from pipelines.house import House
 from pipelines.night import RUN
 from pipelines.runner import Outcome, run_job
@@ -116,13 +116,16 @@ def play(home: Path, progress: Progress = lambda *_: None, count: int | None = N
         planned = nights()[:count]
         before = mark(house)
         left = [instant for instant in planned if instant > _last_landed(house)] or planned[-1:]
+        past, real = ([one for one in left if (one in planned[-REAL_NIGHTS:]) is is_real] for is_real in (False, True))
+        step = 0
+        while step < len(past):
+            waiting = [(f"night-{instant:%Y%m%dT%H%M}", instant) for instant in past[step:]]
+            step += together.fetch_and_land(house, house.institutions()[0], waiting, lambda instant: _turn(house, running, instant))
+            progress(f"{past[step - 1]:%d %b %Y}", step, len(left))
         outcomes: list[Outcome] = []
-        for step, instant in enumerate(left):
+        for step, instant in enumerate(real, len(past)):
             _turn(house, running, instant)
-            if instant in planned[-REAL_NIGHTS:]:
-                outcomes.append(run_job(house, progress=lambda name, *_, step=step: progress(name, step, len(left))))
-            else:
-                night.fetch_and_land(house, house.institutions()[0], f"night-{instant:%Y%m%dT%H%M}")
+            outcomes.append(run_job(house, progress=lambda name, *_, step=step: progress(name, step, len(left))))
             progress(f"{instant:%d %b %Y}", step + 1, len(left))
         return _told(house, len(left), tuple(outcomes), before)
 
