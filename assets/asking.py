@@ -271,7 +271,7 @@ def fetch_all(  # noqa: PLR0913
     held = [(number, job) for number, job in enumerate(jobs) if rests[job.connector.platform] and not job.is_rest]
     begun = [(number, job) for number, job in enumerate(jobs) if job.is_rest or not rests[job.connector.platform]]
     running: dict[Future[None], Job] = {}
-    with _Pools() as pools:
+    with Pools() as pools:
         try:
             while begun or running:
                 for number, job in begun:
@@ -297,7 +297,7 @@ def fetch_all(  # noqa: PLR0913
         raise ExceptionGroup(message, bugs)
 
 
-class _Pools(ExitStack):
+class Pools(ExitStack):
     """Threads for each host of a platform, as many as it lets through: whom one makes wait holds no thread of another."""
 
     def __init__(self) -> None:
