@@ -323,9 +323,9 @@ def test_a_disabled_indicator_keeps_its_value_and_is_not_judged() -> None:
 # -- changes of definition ------------------------------------------------------------------------------------------------------------
 
 
-def over(indicator: str, *breaks: tuple[str, str, str], months: int = 12, **goal: object) -> dict[str, Row]:
+def over(indicator: str, *breaks: tuple[str, str, str], **goal: Any) -> dict[str, Row]:
     """The months of 2026 of an indicator that rises by ten a month, by MM, with days on which definitions changed."""
-    values = {(indicator, "month", f"{month:02}-01"): 10.0 * month for month in range(1, months + 1)}
+    values = {(indicator, "month", f"{month:02}-01"): 10.0 * month for month in range(1, 13)}
     return {f"{row['period_start']:%m}": row for row in scored(values, breaks=breaks, **goal) if row["indicator_key"] == indicator}
 
 
@@ -377,6 +377,6 @@ def test_a_change_concerns_the_indicators_that_are_made_of_what_the_platform_giv
 
 
 def test_a_change_on_a_platform_whose_accounts_do_not_count_for_the_goal_is_none_of_its() -> None:
-    own: dict[str, object] = {"accounts": ["mastodon/m"]}
+    own: dict[str, Any] = {"accounts": ["mastodon/m"]}
     assert over("engagement_count", ("x", "reactions", "08-24"), **own)["08"]["notes"] is None
     assert over("engagement_count", ("mastodon", "reactions", "08-24"), **own)["08"]["notes"] is not None

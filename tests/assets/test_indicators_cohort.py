@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -294,7 +295,7 @@ def by_reach(*posts: tuple[str, str, Row], **given_: object) -> Hand:
     return hand
 
 
-def rated(hand: Hand, indicator: str = "engagement_rate") -> tuple[float | None, str, int, int, int, float]:
+def rated(hand: Hand, indicator: str = "engagement_rate") -> tuple[Any, ...]:
     row = hand.value(indicator, "week", WEEK)
     return row["value"], row["status"], row["numerator"], row["denominator"], row["n"], row["coverage"]
 

@@ -70,10 +70,8 @@ def test_only_fields_that_are_not_asked_of_everybody_are_private() -> None:
 
 
 def account_days(snapshots: list[dict[str, Any]], flows: list[dict[str, Any]], basis: str = "pacific") -> pl.DataFrame:
-    parts = {
-        shape: common.given(shape, [made_up(shape, "s")], {"made_up__s": rows(shape, *given)})
-        for shape, given in (("account_snapshots", snapshots), ("account_flows", flows))
-    }
+    given: tuple[tuple[Given, list[dict[str, Any]]], ...] = (("account_snapshots", snapshots), ("account_flows", flows))
+    parts = {shape: common.given(shape, [made_up(shape, "s")], {"made_up__s": rows(shape, *told)}) for shape, told in given}
     bases = pl.LazyFrame({"platform": ["made_up"], "day_basis": [basis]})
     return common.account_days(parts["account_snapshots"], parts["account_flows"], bases).collect().sort("day")
 
