@@ -589,4 +589,5 @@ STAND_IN: Final = StandIn(
     routes=lambda world, clock: Instagram(world, clock).routes(),
     unauthorized=unauthorized,
     failure=failure,
+    renewal=f"{PREFIX}/refresh_access_token",
 )
