@@ -287,7 +287,7 @@ class Instagram:
             fields = expanded(query.get("fields", "id"))
             return self._page(feed, query, url, lambda showing: word(showing.post, fields, url))
         if edge == "insights":
-            return self._account_insights(query)
+            return self._account_insights(query, url)
         if edge:
             raise RefusedError(_unknown_path(edge), 2500)
         return self._account(expanded(query.get("fields", "id")))
@@ -448,7 +448,7 @@ class Instagram:
             "ig_reels_video_view_total_time": watched * counted.view,
         }
 
-    def _account_insights(self, query: Query) -> Json:
+    def _account_insights(self, query: Query, url: str) -> Json:
         """Answer the days whose ends lie in the span, or one total of it; what is not told yet is left out, and never 0."""
         names = [name for name in query.get("metric", "").split(",") if name]
         period = query.get("period", "day")
@@ -468,9 +468,10 @@ class Instagram:
             return {"data": data}
         found = [(name, self._series(name, period, since, until)) for name in names]
         data = [_insight(INSTAGRAM.id, name, period, {"values": values}) for name, values in found if values]
-        return (
-            {"data": data, "paging": {"previous": f"{PREFIX}/?until={since}", "next": f"{PREFIX}/?since={until}"}} if data else {"data": []}
-        )
+        step = until - since
+        spans = {"previous": (since - step, since), "next": (until, until + step)}
+        links = {name: f"{url}?{urlencode({**query, 'since': first, 'until': last})}" for name, (first, last) in spans.items()}
+        return {"data": data, "paging": links} if data else {"data": []}
 
     def _span(self, query: Query) -> tuple[int, int]:
         now = self.clock.ts
