@@ -7,7 +7,8 @@ A refused metric never costs the others: on one thing the request is halved unti
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 # A platform may answer parts of a batch and not others: those are asked again so often.
 ROUNDS = 4
+# So many things denied one after the other, and none given: it is the token and not the things.
+DENIED_ALL = 3
 
 
 def _no_kind(record: Record) -> str:
@@ -144,9 +147,9 @@ class Completer:
             if beside.asked(record):
                 by_kind.setdefault(beside.kind_of(record), []).append(record)
         for kind, of_kind in by_kind.items():
-            left = of_kind
+            left, odd = of_kind, set[str]()
             for _ in range(ROUNDS * 2):
-                metrics = self._register.wanted(kind)
+                metrics = self._asked_for(kind, odd)
                 if self._stream.metrics and not metrics:
                     for record in left:
                         record[beside.into] = None
@@ -154,38 +157,48 @@ class Completer:
                 if not left:
                     break
                 left = self._round(beside, kind, left, metrics, filled)
+                if left and metrics == self._asked_for(kind, odd):
+                    odd |= self._learn(beside, kind, left[0], metrics, filled)
             if left:
                 message = f"{self._stream.name}: the platform refuses numbers and does not say which. What came is kept."
                 raise TemporaryFailure(message)
 
+    def _asked_for(self, kind: str, odd: Collection[str]) -> tuple[str, ...]:
+        return tuple(metric for metric in self._register.wanted(kind) if metric not in odd)
+
     def _round(
         self, beside: Beside, kind: str, records: Sequence[Record], metrics: Sequence[str], filled: Mapping[str, str]
     ) -> list[Record]:
-        """One question about each record; those whose metrics were refused are returned, after the refused ones became known."""
-        refused: list[Record] = []
+        """One question about each record; those without an answer are returned. Where all are denied, so is the kind of thing."""
+        fates: Counter[str] = Counter()
         for record, reply in self._replies(beside, records, metrics, filled):
-            if isinstance(reply, MetricRefused):
-                refused.append(record)
-            elif isinstance(reply, NotPermitted):
-                if not metrics:
-                    raise reply
-                for metric in metrics:
-                    self._register.refuse(metric, kind, "not_permitted")
-                record[beside.into] = None
-                return [one for one in records if beside.into not in one]
-            elif isinstance(reply, Gone):
-                record[beside.into] = None
-            elif isinstance(reply, DoorError):
-                raise reply
-            else:
-                record[beside.into] = reply
-                self._register.answered(metrics)
-        if refused:
-            self._learn(beside, kind, refused[0], metrics, filled)
-        return refused
+            fates[self._fate(beside, kind, record, reply, metrics)] += 1
+            if fates["denied"] == DENIED_ALL == fates.total():
+                break
+        if fates["denied"] and not fates["given"] and not fates["refused"]:
+            for metric in metrics:
+                self._register.refuse(metric, kind, "not_permitted")
+        return [one for one in records if beside.into not in one]
 
-    def _learn(self, beside: Beside, kind: str, record: Record, metrics: Sequence[str], filled: Mapping[str, str]) -> None:
-        """Find by halves which of the metrics are refused for this kind of thing."""
+    def _fate(self, beside: Beside, kind: str, record: Record, reply: Record | DoorError, metrics: Sequence[str]) -> str:
+        """Put an answer into its record, and say what it was."""
+        if isinstance(reply, MetricRefused):
+            return "refused"
+        if isinstance(reply, NotPermitted | Gone):
+            if isinstance(reply, NotPermitted) and not metrics:
+                raise reply
+            record[beside.into] = None
+            return "gone" if isinstance(reply, Gone) else "denied"
+        if isinstance(reply, DoorError):
+            raise reply
+        record[beside.into] = reply
+        self._register.answered(metrics)
+        if reply:
+            self._register.given(metrics, kind)
+        return "given" if reply else "nothing"
+
+    def _learn(self, beside: Beside, kind: str, record: Record, metrics: Sequence[str], filled: Mapping[str, str]) -> set[str]:
+        """Find by halves which of the metrics are refused. Returns those that other things of the kind are given: of them nothing is remembered."""
 
         def ask(some: Sequence[str]) -> DoorError | None:
             ((_, reply),) = self._replies(beside, [record], some, filled)
@@ -195,8 +208,10 @@ class Completer:
         if len(found) == len(metrics) > 1:
             message = f"{self._stream.name}: the platform gives none of the numbers that were asked for. What came is kept."
             raise PermanentFailure(message)
-        for metric, status in found.items():
-            self._register.refuse(metric, kind, status)
+        odd = {metric for metric in found if self._register.is_given(metric, kind)}
+        for metric in found.keys() - odd:
+            self._register.refuse(metric, kind, found[metric])
+        return odd
 
     def _replies(
         self, beside: Beside, records: Sequence[Record], metrics: Sequence[str], filled: Mapping[str, str]

@@ -72,6 +72,7 @@ class Register:
             if one.metric in self._metrics and one.entry == self._metrics[one.metric].entry
         }
         self._answered: set[str] = set()
+        self._given: set[tuple[str, str]] = set()
         self.news: list[Refusal] = []
         self._gone = {metric.name for metric in self._metrics.values() if metric.retired is not None and metric.retired <= today}
 
@@ -90,6 +91,14 @@ class Register:
 
     def answered(self, metrics: Iterable[str]) -> None:
         self._answered.update(metrics)
+
+    def given(self, metrics: Iterable[str], kind: str) -> None:
+        """A thing of the kind was told these."""
+        self._given.update((metric, kind) for metric in metrics)
+
+    def is_given(self, metric: str, kind: str) -> bool:
+        """Another thing of the kind was told it in this window: what refuses it is one thing, not the platform."""
+        return (metric, kind) in self._given
 
     def missing(self, status: Status) -> set[str]:
         """The metrics that are given for no kind of thing at all, for this reason."""

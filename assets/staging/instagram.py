@@ -92,9 +92,7 @@ def tags(raw: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-DAY_NAMES = {
-    "reach": "reach", "follower_count": "followers_gained", "views": "views", "profile_views": "profile_views", "website_clicks": "link_clicks",
-}  # fmt: skip
+TOTALS = {"views": "views", "profile_views": "profile_views", "website_clicks": "link_clicks"}
 MAPPING = PlatformMapping(
     platform="instagram",
     sources={
@@ -102,8 +100,9 @@ MAPPING = PlatformMapping(
             Source("accounts", {"followers_count": "BIGINT", "follows_count": "BIGINT", "media_count": "BIGINT"}, account_snapshots),
         ),
         "account_flows": (
-            Source("insights_day", FLOW_JSON, flows(DAY_NAMES)),
-            Source("totals_day", FLOW_JSON, flows(DAY_NAMES)),
+            Source("insights_day", FLOW_JSON, flows({"reach": "reach"})),
+            Source("followers_day", FLOW_JSON, flows({"follower_count": "followers_gained"})),
+            Source("totals_day", FLOW_JSON, flows(TOTALS)),
             Source("insights_week", FLOW_JSON, flows({"reach": "reach_7d"})),
             Source("insights_28d", FLOW_JSON, flows({"reach": "reach_28d"})),
         ),
