@@ -225,10 +225,12 @@ class Completer:
     def _batch(self, url: str, paths: Sequence[str]) -> list[Record | DoorError]:
         """The answers to many questions sent as one. A part that may be answered later is asked again; the others are not."""
         replies: dict[int, Record | DoorError] = {}
-        for _ in range(ROUNDS):
+        for round_ in range(ROUNDS):
             left = [at for at in range(len(paths)) if isinstance(replies.get(at, TemporaryFailure("")), TemporaryFailure)]
             if not left:
                 break
+            if round_:
+                self._door.rest(round_)
             parts = json.dumps([{"method": "GET", "relative_url": paths[at]} for at in left], separators=(",", ":"))
             answer = self._door.get(Request(url, form=(("batch", parts), ("include_headers", "false"))))
             for at, part in zip(left, _parts(answer, len(left)), strict=True):

@@ -37,7 +37,19 @@ KEPT: Final = 2 * 365 * DAY
 LEAST_LIKES: Final = 100
 PAGE_FIELDS: Final = frozenset({"id", "name", "username", "about", "link", "followers_count", "fan_count"})
 POST_FIELDS: Final = frozenset(
-    {"id", "created_time", "message", "permalink_url", "status_type", "attachments", "shares", "comments", "reactions", "from"}
+    {
+        "id",
+        "created_time",
+        "message",
+        "message_tags",
+        "permalink_url",
+        "status_type",
+        "attachments",
+        "shares",
+        "comments",
+        "reactions",
+        "from",
+    }
 )
 COMMENT_FIELDS: Final = frozenset({"id", "created_time", "message", "from", "parent", "like_count", "is_hidden", "permalink_url"})
 DEFAULT_FIELDS: Final = "id,created_time,message"
@@ -291,6 +303,7 @@ class Facebook:
         ways: Mapping[str, Callable[[Asked], object]] = {
             "created_time": lambda _: iso(post.ts),
             "message": lambda _: post.text,
+            "message_tags": lambda one: self._tags(post, one),
             "permalink_url": lambda _: permalink(post),
             "status_type": lambda _: status_type(post),
             "attachments": lambda one: attachments(post, one.below),
@@ -306,6 +319,19 @@ class Facebook:
         """Return nothing of a post that nobody shared, as Facebook does."""
         count = self.world.counters(post, self.clock.ts).share
         return {"count": count} if count else None
+
+    def _tags(self, post: Post, asked: Asked) -> list[Json] | None:
+        """Return whom a text tags; of one that tags nobody the field is not there."""
+        names = {one.name for one in asked.below}
+        found = []
+        for identity in post.mentions:
+            person = self.world.person_of("facebook", identity)
+            name, handle = (person.name, person.handle) if person else (FACEBOOK.name, FACEBOOK.handle)
+            at = post.text.find(f"@{handle}")
+            kind = "user" if person else "page"
+            whole = {"id": identity, "name": name, "type": kind, "offset": at, "length": len(handle) + 1}
+            found.append({key: value for key, value in whole.items() if not names or key in names})
+        return found or None
 
     def _reactions(self, post: Post, asked: Asked) -> Json:
         summary = {"total_count": self.world.counters(post, self.clock.ts).like, "viewer_reaction": "NONE"}
