@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from connectors import fitness
-from connectors.failures import DoorError, Gone, MetricRefused, NotPermitted, PermanentFailure, TemporaryFailure
+from connectors.failures import DoorError, Gone, MetricRefused, NotPermitted, TemporaryFailure
 from connectors.metrics import Register, Status
 from connectors.paging import Answer, Paging, Request
 
@@ -143,6 +143,7 @@ class Completer:
         for record in records:
             if beside.asked(record):
                 by_kind.setdefault(beside.kind_of(record), []).append(record)
+        given_none: dict[str, MetricRefused] = {}
         for kind, of_kind in by_kind.items():
             left = of_kind
             for _ in range(ROUNDS * 2):
@@ -153,10 +154,28 @@ class Completer:
                     left = []
                 if not left:
                     break
-                left = self._round(beside, kind, left, metrics, filled)
+                try:
+                    left = self._round(beside, kind, left, metrics, filled)
+                except MetricRefused as failure:
+                    given_none[kind], left = failure, []
             if left:
                 message = f"{self._stream.name}: the platform refuses numbers and does not say which. What came is kept."
                 raise TemporaryFailure(message)
+        self._leave_out(beside, by_kind, given_none)
+
+    def _leave_out(self, beside: Beside, by_kind: Mapping[str, list[Record]], given_none: Mapping[str, MetricRefused]) -> None:
+        """One kind of thing of which no number is given costs the others nothing; where no kind has any, something else is wrong.
+
+        Raises:
+            MetricRefused: nothing was answered of any kind.
+        """
+        for kind, failure in given_none.items():
+            if not self._register.has_answers:
+                raise failure
+            for metric in self._register.wanted(kind):
+                self._register.refuse(metric, kind, "retired")
+            for record in by_kind[kind]:
+                record.setdefault(beside.into, None)
 
     def _round(
         self, beside: Beside, kind: str, records: Sequence[Record], metrics: Sequence[str], filled: Mapping[str, str]
@@ -194,7 +213,7 @@ class Completer:
         found = refused_of(metrics, ask)
         if len(found) == len(metrics) > 1:
             message = f"{self._stream.name}: the platform gives none of the numbers that were asked for. What came is kept."
-            raise PermanentFailure(message)
+            raise MetricRefused(message)
         for metric, status in found.items():
             self._register.refuse(metric, kind, status)
 

@@ -94,6 +94,10 @@ class Register:
     def answered(self, metrics: Iterable[str]) -> None:
         self._answered.update(metrics)
 
+    @property
+    def has_answers(self) -> bool:
+        return bool(self._answered)
+
     def missing(self, status: Status) -> set[str]:
         """The metrics that are given for no kind of thing at all, for this reason."""
         by_metric: Mapping[str, set[Status]] = defaultdict(set)
