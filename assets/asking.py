@@ -99,6 +99,9 @@ def windows_due(stream: Stream, now: datetime, fetched_until: datetime | None, h
         start = now - stream.lookback
     else:
         start = min(now - stream.lookback, fetched_until)
+        if stream.day_zone is not None:
+            # Of the last days too little was told then, or nothing: the nights that were missed would have asked for them again.
+            start = min(start, fetched_until - stream.restates + timedelta(days=1))
     start = max(start, _begins(stream, now))
     if stream.align is not None:
         start = floor(start, stream.align)

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from connectors import fitness
-from connectors.failures import DoorError, Gone, MetricRefused, NotPermitted, PermanentFailure, TemporaryFailure
+from connectors.failures import DoorError, Gone, MetricRefused, NotPermitted, TemporaryFailure
 from connectors.metrics import Register, Status
 from connectors.paging import Answer, Paging, Request
 
@@ -146,22 +146,49 @@ class Completer:
         for record in records:
             if beside.asked(record):
                 by_kind.setdefault(beside.kind_of(record), []).append(record)
+        given_none: dict[str, MetricRefused] = {}
         for kind, of_kind in by_kind.items():
-            left, odd = of_kind, set[str]()
-            for _ in range(ROUNDS * 2):
-                metrics = self._asked_for(kind, odd)
-                if self._stream.metrics and not metrics:
-                    for record in left:
-                        record[beside.into] = None
-                    left = []
-                if not left:
-                    break
-                left = self._round(beside, kind, left, metrics, filled)
-                if left and metrics == self._asked_for(kind, odd):
-                    odd |= self._learn(beside, kind, left[0], metrics, filled)
-            if left:
-                message = f"{self._stream.name}: the platform refuses numbers and does not say which. What came is kept."
-                raise TemporaryFailure(message)
+            try:
+                self._of_kind(beside, kind, of_kind, filled)
+            except MetricRefused as failure:
+                given_none[kind] = failure
+        self._leave_out(beside, by_kind, given_none)
+
+    def _of_kind(self, beside: Beside, kind: str, records: list[Record], filled: Mapping[str, str]) -> None:
+        """Ask round by round, each time without what was found to be refused.
+
+        Raises:
+            MetricRefused: none of the numbers is given of this kind of thing.
+            TemporaryFailure: numbers are refused, and which ones does not become known.
+        """
+        left, odd = records, set[str]()
+        for _ in range(ROUNDS * 2):
+            metrics = self._asked_for(kind, odd)
+            if self._stream.metrics and not metrics:
+                for record in left:
+                    record[beside.into] = None
+                return
+            left = self._round(beside, kind, left, metrics, filled)
+            if not left:
+                return
+            if metrics == self._asked_for(kind, odd):
+                odd |= self._learn(beside, kind, left[0], metrics, filled)
+        message = f"{self._stream.name}: the platform refuses numbers and does not say which. What came is kept."
+        raise TemporaryFailure(message)
+
+    def _leave_out(self, beside: Beside, by_kind: Mapping[str, list[Record]], given_none: Mapping[str, MetricRefused]) -> None:
+        """One kind of thing of which no number is given costs the others nothing; where no kind has any, something else is wrong.
+
+        Raises:
+            MetricRefused: nothing was answered of any kind.
+        """
+        for kind, failure in given_none.items():
+            if not self._register.has_answers:
+                raise failure
+            for metric in self._register.wanted(kind):
+                self._register.refuse(metric, kind, "retired")
+            for record in by_kind[kind]:
+                record.setdefault(beside.into, None)
 
     def _asked_for(self, kind: str, odd: Collection[str]) -> tuple[str, ...]:
         return tuple(metric for metric in self._register.wanted(kind) if metric not in odd)
@@ -207,7 +234,7 @@ class Completer:
         found = refused_of(metrics, ask)
         if len(found) == len(metrics) > 1:
             message = f"{self._stream.name}: the platform gives none of the numbers that were asked for. What came is kept."
-            raise PermanentFailure(message)
+            raise MetricRefused(message)
         odd = {metric for metric in found if self._register.is_given(metric, kind)}
         for metric in found.keys() - odd:
             self._register.refuse(metric, kind, found[metric])
@@ -240,10 +267,12 @@ class Completer:
     def _batch(self, url: str, paths: Sequence[str]) -> list[Record | DoorError]:
         """The answers to many questions sent as one. A part that may be answered later is asked again; the others are not."""
         replies: dict[int, Record | DoorError] = {}
-        for _ in range(ROUNDS):
+        for round_ in range(ROUNDS):
             left = [at for at in range(len(paths)) if isinstance(replies.get(at, TemporaryFailure("")), TemporaryFailure)]
             if not left:
                 break
+            if round_:
+                self._door.rest(round_)
             parts = json.dumps([{"method": "GET", "relative_url": paths[at]} for at in left], separators=(",", ":"))
             answer = self._door.get(Request(url, form=(("batch", parts), ("include_headers", "false"))))
             for at, part in zip(left, _parts(answer, len(left)), strict=True):

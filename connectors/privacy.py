@@ -40,6 +40,7 @@ class Private:
         drop: a deny-list, for our own items, so that a new field of the platform's arrives too.
         pseudonym: ids of people, replaced by HMAC-SHA256 unless they are the institution's own.
         redact: our own text: kept, without other people's handles, addresses and numbers.
+        names: where names stand of those whom our own text names in full (Facebook's tags): these are taken out of it too.
         flags_from: other people's text: replaced by the member `flags` of the record, and dropped.
         mentions: where the ids or handles of those who are @mentioned stand; gives `flags.mentions_us`.
         author: where the id of the author stands; gives `flags.by_us` and `flags.by_staff`.
@@ -53,6 +54,7 @@ class Private:
     drop: tuple[str, ...] = ()
     pseudonym: tuple[str, ...] = ()
     redact: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     flags_from: str | None = None
     mentions: tuple[str, ...] = ()
     author: str | None = None
@@ -152,6 +154,7 @@ def is_by_erased(record: Record, private: Private, account: Account, pseudonyms:
 def minimise(record: Record, private: Private, account: Account, pseudonyms: Pseudonyms) -> Record:
     """The record as it may be landed. Flags are taken before anything is dropped or replaced."""
     found = _flags(record, private, account)
+    names = sorted({str(name) for path in private.names for name in _values(record, path.split(".")) if name}, key=len, reverse=True)
     if private.keep:
         record = _kept(record, private.keep)
     for path in private.drop:
@@ -160,7 +163,7 @@ def minimise(record: Record, private: Private, account: Account, pseudonyms: Pse
         for path in private.redact:
             _edit(record, path.split("."), None)
     for path in private.redact:
-        _edit(record, path.split("."), lambda text: redact(plain(str(text)), _own_handles(account)))
+        _edit(record, path.split("."), lambda text: redact(_without(plain(str(text)), names), _own_handles(account)))
     for path in private.pseudonym:
         _edit(record, path.split("."), lambda person: _pseudonym(person, account, pseudonyms))
     if private.items_of:
@@ -168,6 +171,13 @@ def minimise(record: Record, private: Private, account: Account, pseudonyms: Pse
     if found is not None:
         record["flags"] = found
     return record
+
+
+def _without(text: str, names: Sequence[str]) -> str:
+    """The text without these names, whatever their case."""
+    for name in names:
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "@…", text, flags=re.IGNORECASE)
+    return text
 
 
 def _own_handles(account: Account) -> frozenset[str]:

@@ -130,10 +130,11 @@ class Seen:
 
     def _flow_windows(self) -> Iterator[tuple[int, int]]:
         """Yield from which beginning on each night asked for the platform's days; it begins at whole days, by UTC."""
-        back = TRAITS[self.account.platform].flows_back * DAY
+        traits = TRAITS[self.account.platform]
+        back, unsettled = traits.flows_back * DAY, (traits.flows_restated - 1) * DAY
         before: int | None = None
         for ts in self.fetches:
-            start = ts - max(back, FIRST_BACK) if before is None else min(ts - back, before)
+            start = ts - max(back, FIRST_BACK) if before is None else min(ts - back, before - unsettled)
             yield start // DAY * DAY, ts
             before = ts
 

@@ -280,12 +280,14 @@ def test_the_last_two_days_are_not_told_yet_and_the_one_before_is_too_low(
     assert flows[INSTAGRAM.id, LAST - timedelta(days=2), "reach"] == late[2].value
 
 
-def test_a_correction_inside_the_look_back_replaces_and_one_that_no_night_asked_for_does_not(world: World) -> None:
+def test_a_correction_that_a_night_asked_for_replaces_also_after_missed_nights_and_one_that_none_asked_for_does_not(world: World) -> None:
     day = date(2026, 1, 12)
-    asked = [night for night in world.nights[:30] if night.date() not in {day + timedelta(days=4), day + timedelta(days=5)}]
+    missed = [night for night in world.nights[:30] if night.date() not in {day + timedelta(days=4), day + timedelta(days=5)}]
+    ended = [night for night in world.nights if night.date() <= day + timedelta(days=3)]
     settled = world.settled_day(INSTAGRAM, day).reach or 0
-    assert account_flows(world, date(2026, 1, 30), world.nights[:30], PLATFORMS)[INSTAGRAM.id, day, "reach"] == settled
-    assert account_flows(world, date(2026, 1, 30), asked, PLATFORMS)[INSTAGRAM.id, day, "reach"] < settled
+    for nights in (world.nights[:30], missed):
+        assert account_flows(world, date(2026, 1, 30), nights, PLATFORMS)[INSTAGRAM.id, day, "reach"] == settled
+    assert account_flows(world, date(2026, 1, 30), ended, PLATFORMS)[INSTAGRAM.id, day, "reach"] < settled
 
 
 def test_youtubes_days_come_after_sixty_hours_and_settle_within_the_week(world: World, flows: dict[tuple[str, date, str], int]) -> None:
