@@ -133,7 +133,7 @@ CONNECTOR = Connector(
             unfold=comments_of("thread_id", "replied_to"),
             private=Private(
                 keep=("id", "timestamp", "thread_id", "parent_id", "author_id"),
-                pseudonym=("author_id",), flags_from="text", author="author_id",
+                pseudonym=("author_id",), flags_from="text", author="author_id", own="is_reply_owned_by_me",
             ),
         ),
         Stream(
