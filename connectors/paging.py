@@ -58,7 +58,7 @@ class Answer:
             return None
         try:
             value: object = msgspec.json.decode(self.top[head])
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             message = f"The answer's member {head!r} cannot be read."
             raise TemporaryFailure(message) from None
         for part in rest:

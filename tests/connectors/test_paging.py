@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.clock import InjectedClock
@@ -169,9 +169,8 @@ def test_no_link_at_all_is_the_end() -> None:
 
 
 @given(st.binary(max_size=40))
+@example(b'"\x80"')
 def test_a_broken_member_is_a_failure_of_the_platform_and_not_the_end_of_the_list(member: bytes) -> None:
-    import msgspec  # noqa: PLC0415 used here alone
-
     answer = Answer(200, {}, b"", {"meta": msgspec.Raw(member)})
     try:
         value = answer.member("meta.next_token")
