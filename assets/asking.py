@@ -90,7 +90,8 @@ def windows_due(stream: Stream, now: datetime, fetched_until: datetime | None, h
     elif isinstance(stream.kind, Snapshot):
         start = now - stream.lookback
     else:
-        start = min(now - stream.lookback, fetched_until)
+        # Days that the platform told too little of, or nothing yet, when they were asked for last, are asked for again after a silence.
+        start = min(now - stream.lookback, fetched_until - (stream.restates if stream.day_zone is not None else timedelta(0)))
     start = max(start, _begins(stream, now))
     if stream.align is not None:
         start = floor(start, stream.align)

@@ -324,7 +324,7 @@ def test_a_wait_longer_than_the_run_has_keeps_what_came_and_says_so(fetching: Fe
 
 
 def test_a_nearly_used_up_limit_makes_us_stay_away_for_a_while(fetching: Fetching, clock: InjectedClock) -> None:
-    body = {"data": []}
+    body: Record = {"data": []}
     fetching.sandbox.faults([refusing("/mentions$", body, 200, headers={"X-App-Usage": '{"call_count":99,"total_time":3}'}, times=1)])
     assert fetching(MENTIONS, WEEK)[0].is_complete
     fetching(MENTIONS, WEEK)
@@ -471,7 +471,7 @@ def test_a_number_that_is_none_is_set_aside_and_reads_as_not_given(fetching: Fet
 
 def test_null_is_not_given_and_is_kept_apart_from_zero_and_from_absent(fetching: Fetching, listed: list[Post]) -> None:
     first, second, third, *_ = (post.id for post in listed if post.kind == "root")
-    answers = ((first, insights(None)), (second, insights(0)), (third, {"data": []}))
+    answers: tuple[tuple[str, Record], ...] = ((first, insights(None)), (second, insights(0)), (third, {"data": []}))
     fetching.sandbox.faults([refusing(f"/{identity}/insights", body, 200) for identity, body in answers])
     fetched, records = fetching(POSTS)
     found = {record["id"]: record for record in records}

@@ -86,7 +86,8 @@ class Threads:
 
     def pages(self, path: str, **params: str) -> list[Any]:
         """All pages of a list, led on by the cursor alone."""
-        found, after = [], ""
+        found: list[Any] = []
+        after = ""
         while True:
             page = self.body(path, **params, **({"after": after} if after else {}))
             if not page["data"]:
