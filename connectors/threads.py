@@ -80,7 +80,8 @@ CONNECTOR = Connector(
         renewal_url="{base_url}/refresh_access_token",
         grant_type="th_refresh_token",
     ),
-    limits=Limits(requests=200, per=timedelta(hours=1), concurrent=4, peace_s=peace_s),
+    # 4,800 times the impressions of the last 24 hours, of which ten are the least that is reckoned with.
+    limits=Limits(requests=48_000, per=timedelta(hours=24), concurrent=4, peace_s=peace_s),
     judge=judge,
     streams=(
         Stream(
