@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.beside import Beside, ById, Nested
 from connectors.budget import Allowance
-from connectors.failures import Reaction, Verdict
+from connectors.failures import Reaction, TemporaryFailure, Verdict
 from connectors.metrics import Metric
 from connectors.paging import body_cursor, whole
 from connectors.privacy import Private
@@ -110,10 +110,17 @@ def is_unseen(video: Mapping[str, Any]) -> bool:
 
 
 def report_rows(report: Mapping[str, Any], window: Window) -> Iterator[dict[str, Any]]:
-    """One record per day and measure of a report; days that it leaves out are not there yet, and are not 0."""
+    """One record per day and measure of a report; days that it leaves out are not there yet, and are not 0.
+
+    Raises:
+        TemporaryFailure: it is no report, or says itself that it failed, which the contract allows beside a 200.
+    """
     del window
     headers, rows = report.get("columnHeaders"), report.get("rows")
-    columns = [header if isinstance(header, dict) else {} for header in headers] if isinstance(headers, list) else []
+    if not isinstance(headers, list) or report.get("errors"):
+        message = "insights_day: YouTube answered with something else than a report. What came is kept."
+        raise TemporaryFailure(message)
+    columns = [header if isinstance(header, dict) else {} for header in headers]
     for row in rows if isinstance(rows, list) else []:
         told = list(zip(columns, row, strict=False)) if isinstance(row, list) else []
         day = next((value for column, value in told if column.get("name") == "day"), None)
@@ -219,6 +226,7 @@ CONNECTOR = Connector(
             resume=Resume("pageToken", "snippet.publishedAt", cursor="nextPageToken"),
             counts=("statistics.viewCount", "statistics.likeCount", "statistics.commentCount"),
             leave_out=is_unseen,
+            partial_errors="error.errors",
             private=Private(
                 drop=("snippet.channelTitle", "snippet.thumbnails", "snippet.localized", "statistics.favoriteCount", "statistics.dislikeCount"),
                 redact=("snippet.title", "snippet.description"),
@@ -239,6 +247,7 @@ CONNECTOR = Connector(
             restates=timedelta(days=7),
             newest_first="snippet.topLevelComment.snippet.publishedAt",
             parents_back=timedelta(days=30),
+            partial_errors="error.errors",
             resume=Resume("pageToken", "snippet.topLevelComment.snippet.publishedAt", cursor="nextPageToken"),
             hourly=True,
             beside=Beside(
