@@ -66,7 +66,7 @@ def post_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def comments(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per comment or reply; the conversation is the video's id."""
+    """One row per comment or reply; the conversation is the video's id. All of them answer the channel, however old the video is."""
     return raw.select(
         *STAMP,
         item_id=field("id"),
@@ -74,7 +74,7 @@ def comments(raw: pl.LazyFrame) -> pl.LazyFrame:
         author_key=field("author_id"),
         conversation_id=field("video_id"),
         parent_id=field("parent_id"),
-        answers_account_id=absent(pl.String),
+        answers_account_id=pl.col("account_id"),
         is_reshare=pl.lit(value=False),
         flags=field("flags"),
     )
