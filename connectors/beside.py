@@ -73,7 +73,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class ById:
-    """The things behind a page's records, many ids a call; what is not given is left out (deleted or hidden meanwhile)."""
+    """The things behind a page's records, many ids a call, in the list's order; what is not given is left out (deleted or hidden meanwhile)."""
 
     path: str
     id_of: str
@@ -88,7 +88,7 @@ class Nested:
     """A list inside each record that may have more pages: it is read to its end, by an address of its own.
 
     Args:
-        into: the record's member that holds the list: `{"data": [...], "paging": {...}}`.
+        into: the record's member that holds the list: `{"data": [...], "paging": {...}}`; `items` is its name where it is not `data`.
         path: the list's own address, `{id}` is filled in.
         params: its parameters.
         paging: how its next page is asked for, from the member as the answer.
@@ -100,6 +100,7 @@ class Nested:
     paging: Paging
     params: Mapping[str, str] = field(default_factory=dict)
     inner: Nested | None = None
+    items: str = "data"
 
 
 class Completer:
@@ -135,7 +136,10 @@ class Completer:
             wanted = ids[start : start + by_id.at_most]
             request = Request(self._address(by_id.path, filled), (*by_id.params.items(), (by_id.param, ",".join(wanted))))
             given = self._door.get(request).member(by_id.records)
-            things += [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+            place = {identity: at for at, identity in enumerate(wanted)}
+            found = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+            # A list that is newest first is left at its last thing, so the order is not left to the platform.
+            things += sorted(found, key=lambda one: place.get(str(fitness.member(one, self._stream.kind.key)), len(place)))
         return things
 
     # -- numbers beside records ----------------------------------------------------------------------------------------------------
@@ -291,7 +295,7 @@ class Completer:
 
     def _read_on(self, nested: Nested, record: Record, filled: Mapping[str, str]) -> None:
         held = record.get(nested.into)
-        if not isinstance(held, dict) or not isinstance(held.get("data"), list):
+        if not isinstance(held, dict) or not isinstance(held.get(nested.items), list):
             return
         key = str(fitness.key_of(record, "id"))
         request = Request(self._address(nested.path.replace("{id}", quote(key, safe="")), filled), tuple(nested.params.items()))
@@ -301,12 +305,12 @@ class Completer:
             if following is None:
                 break
             last = self._door.get(following)
-            data = last.member("data")
-            held["data"] += data if isinstance(data, list) else []
+            data = last.member(nested.items)
+            held[nested.items] += data if isinstance(data, list) else []
             request = following
         held.pop("paging", None)
         if nested.inner is not None:
-            for one in held["data"]:
+            for one in held[nested.items]:
                 if isinstance(one, dict):
                     self._read_on(nested.inner, one, filled)
 
