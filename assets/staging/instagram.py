@@ -121,9 +121,9 @@ MAPPING = PlatformMapping(
     },
     gives={
         "reactions": Gives(metric="like_count", paid_scope="organic"),
-        "shares": Gives("shares", metric="shares", paid_scope="organic"),
+        "shares": Gives("shares", ("posts", "stories"), metric="shares", paid_scope="organic"),
         "saves": Gives("saved", metric="saved", paid_scope="organic", post_types=("post", "carousel", "reel", "video")),
-        "views": Gives("views", metric="views", version=2, paid_scope="organic"),
+        "views": Gives("views", ("posts", "stories"), metric="views", version=2, paid_scope="organic"),
         "exposures": Gives("views", metric="views", version=2, paid_scope="organic"),
         "impressions": Gives("impressions", metric="impressions", until=date(2025, 4, 20)),
         "reach": Gives("reach", metric="reach", paid_scope="organic"),
