@@ -16,7 +16,8 @@ import pytest
 
 from assets import asking, raw
 from assets.ledgers import raw_table
-from assets.staging import things
+from assets.reference import ACCOUNT
+from assets.staging import common, things
 from assets.staging.mapping import SHAPES, Given
 from assets.staging.threads import MAPPING
 from connectors.clock import InjectedClock
@@ -28,7 +29,7 @@ from pipelines.warehouse import ensure, read
 from sandbox.server import Running
 from sandbox.threads import TOKEN
 from sandbox.world import DAY, THREADS, Post, World
-from tests.support.hand import at, day, frame
+from tests.support.hand import Hand, at, day, frame
 from tests.support.landing import arrive, rows, warehouse
 from tests.support.nights import HMAC_KEY, derive, instant, institutions_of, play
 
@@ -38,10 +39,10 @@ COUNTERS = ("reactions", "comments_platform", "shares", "saves", "views", "impre
 ABSENT = ("saves", "impressions", "link_clicks", "reach")
 
 
-def as_shape(shape: Given, stream: str, *records: Record) -> list[Record]:
-    """What the module makes of records of a stream, typed by DuckDB as in a run."""
-    source = next(one for one in MAPPING.sources[shape] if one.stream == stream)
-    table = raw_table(CONNECTOR, CONNECTOR.stream(source.stream))
+def typed(stream: str, *records: Record) -> pl.LazyFrame:
+    """A stream's raw rows as a transform gets them: typed by DuckDB, in the order of the records."""
+    (source,) = (one for sources in MAPPING.sources.values() for one in sources if one.stream == stream)
+    table = raw_table(CONNECTOR, CONNECTOR.stream(stream))
     with warehouse() as connection:
         ensure(connection, table)
         for number, payload in enumerate(records):
@@ -56,8 +57,13 @@ def as_shape(shape: Given, stream: str, *records: Record) -> list[Record]:
             connection.register("row", row)
             connection.execute(f"INSERT INTO {table.name} BY NAME FROM row")
             connection.unregister("row")
-        typed = read(connection, table, "i", json_types=json.dumps(source.json_types)).sort("record_key").collect()
-    made = source.read(typed.lazy()).select(pl.col(name).cast(dtype) for name, dtype in SHAPES[shape].items())
+        return read(connection, table, "i", json_types=json.dumps(source.json_types)).collect().sort("record_key").lazy()
+
+
+def as_shape(shape: Given, stream: str, *records: Record) -> list[Record]:
+    """What the module makes of records of a stream."""
+    source = next(one for one in MAPPING.sources[shape] if one.stream == stream)
+    made = source.read(typed(stream, *records)).select(pl.col(name).cast(dtype) for name, dtype in SHAPES[shape].items())
     return made.collect().rows(named=True)
 
 
@@ -333,3 +339,21 @@ def test_the_days_of_threads_are_utc_and_lie_on_the_institutions_date_of_their_b
         raw.land(connection, tmp_path, now)
         kept = rows(connection, "threads", "insights_day")
     assert kept["day"].to_list() == [date(2026, 1, 13)]
+
+
+def test_an_answer_that_mentions_us_stands_in_both_lists_and_is_one_comment_and_one_mention() -> None:
+    told = {"id": "9", "timestamp": "2026-01-03T03:00:00+0000"}
+    answer = told | {"author_id": "k:a", "thread_id": "1", "parent_id": "1", "flags": FLAGS}
+    mention = told | {"username": "k:a", "flags": FLAGS | {"mentions_us": True}}
+    alone = mention | {"id": "10"}
+    frames = {
+        common.raw_name("threads", name): typed(name, *some) for name, some in (("comments", [answer]), ("mentions", [mention, alone]))
+    }
+    parsed = common.given("items", [MAPPING], frames)
+    hand = Hand(f"threads/{THREADS.id}")
+    hand.post(f"threads/{THREADS.id}", "1", at("01-02"))
+    others = (hand.make(things.POSTS).lazy(), hand.make(ACCOUNT).lazy())
+    comments = common.comments(parsed, *others).collect()
+    mentions = common.mentions(parsed, *others).collect()
+    assert comments.select("item_id", "post_id", "is_mention").rows() == [("9", "1", True)]
+    assert sorted(mentions.select("item_id", "is_comment").rows()) == [("10", False), ("9", True)]
