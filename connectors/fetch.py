@@ -387,7 +387,9 @@ class _Reading:
         resume = self.stream.resume
         if resume is not None and resume.cursor:
             cursor = answer.member(resume.cursor)
-            self.place = (self._reached, str(cursor)) if cursor and self._reached is not None else (None, None)
+            # What is unfolded may be younger than what it hangs on: until the list's end no span of it is whole.
+            reached = self.fetched.window.end if self.stream.parents_back and self._reached is not None else self._reached
+            self.place = (reached, str(cursor)) if cursor and reached is not None else (None, None)
 
     def _payloads(self, raw: msgspec.Raw) -> list[bytes | Fate]:
         """The records that one thing of the list becomes, as they are written, or why they are not."""

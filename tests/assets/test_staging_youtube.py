@@ -28,7 +28,7 @@ from sandbox.world import YOUTUBE, World, days, title_and_description
 from tests.connectors.served import Heard, Said, said, speaking
 from tests.support.hand import at, day, frame
 from tests.support.landing import warehouse
-from tests.support.nights import HMAC_KEY, INSTITUTION, TOKENS, copy_home, instant, institutions_of, play
+from tests.support.nights import HMAC_KEY, INSTITUTION, TOKENS, copy_home, instant, institutions_of, play, put_clock
 
 FIRST = 8
 WEEK = (date(2026, 1, 3), date(2026, 1, 9))
@@ -196,6 +196,32 @@ def test_what_youtube_restates_outside_the_lookback_is_not_taken(sandbox: Runnin
     assert last == date(2026, 1, 10)
     assert {one for one, value in values.items() if value == 2} == set(days(last - timedelta(days=6), last))
     assert len({one for one, value in values.items() if value == 1}) > 20
+
+
+def test_a_backfill_brings_what_the_span_held_and_run_again_asks_for_nothing(sandbox: Running, tmp_path: Path, the_world: World) -> None:
+    """The days are those of California that end inside the span."""
+    house = make_home(tmp_path / "home", sandbox.url)
+    span = (date(2026, 1, 5), date(2026, 1, 12))
+    for run_id in ("one", "two"):
+        put_clock(house, instant(40))
+        sandbox.set_now(instant(40))
+        sandbox.forget_requests()
+        arrival = night.fetch_and_land(house, institutions_of(house), run_id, ALL, span=span)
+        assert arrival.gaps == []
+        assert bool(sandbox.requests()) is (run_id == "one")
+    with house.warehouse.open(read_only=True) as connection:
+        films, comments, told = (
+            connection.sql(f"SELECT record_key, payload FROM raw.youtube__{name}").fetchall()
+            for name in ("posts", "comments", "insights_day")
+        )
+    begun, now = at("01-05", "00:00"), int(instant(40).timestamp())
+    standing = {one.post.id: one.post for one in the_world.timelines[YOUTUBE.id].visible(now)}
+    said_below = {one.post.id: one.post for one in the_world.comments[YOUTUBE.id].visible(now)}
+    assert {key for key, post in standing.items() if begun <= post.created_at < at("01-13", "00:00")} <= {key for key, _ in films}
+    assert {key for key, post in said_below.items() if begun <= post.created_at < at("01-13", "00:00")} <= {key for key, _ in comments}
+    values = {key: json.loads(payload)["value"] for key, payload in told}
+    assert {key.rpartition("/")[2] for key in values} == {one.isoformat() for one in days(date(2026, 1, 4), date(2026, 1, 11))}
+    assert all(values[f"views/day/{one}"] == the_world.settled_day(YOUTUBE, one).views for one in days(date(2026, 1, 5), date(2026, 1, 11)))
 
 
 # --- as they may be odd

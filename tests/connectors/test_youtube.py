@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from connectors.fetch import Fetched, fetch_window
 from connectors.http import Door, Hosts, WaitingBudget
 from connectors.privacy import PSEUDONYM, Pseudonyms
 from connectors.secret import Secret
-from connectors.streams import Account, Stream, Window
+from connectors.streams import Account, OAuth2, Stream, Window
+from connectors.tokens import Grant, Tokens
 from connectors.youtube import CONNECTOR, DAY_METRICS, REACTIONS, judge, report_rows
 from sandbox.server import TOKENS, Running
 from sandbox.world import YOUTUBE, Post, World, day_start, days
@@ -621,3 +623,19 @@ def test_the_days_units_begin_anew_at_midnight_in_california() -> None:
     began = CONNECTOR.allowance.day_began(datetime(2026, 7, 15, 6, 59, tzinfo=UTC))
     assert began == datetime(2026, 7, 14, 7, tzinfo=UTC)
     assert CONNECTOR.allowance.requests == 10_000
+
+
+def test_googles_refresh_token_serves_again_and_again(speaker: Speaker, clock: InjectedClock, tmp_path: Path) -> None:
+    """Its answer holds no successor."""
+    speaker.says(
+        said({"access_token": "ya29.a", "expires_in": 3599, "token_type": "Bearer"}), said({"access_token": "ya29.b", "expires_in": 3599})
+    )
+    assert isinstance(CONNECTOR.auth, OAuth2)
+    auth = replace(CONNECTOR.auth, renewal_url=f"{speaker.url}/token")
+    grant = Grant("TOLOK_I_YOUTUBE_REFRESH_TOKEN", Secret("1//long"), Secret("id"), Secret("secret"))
+    tokens = Tokens(tmp_path / "one.json", grant, auth, speaker.url, f"youtube/{YOUTUBE.id}", clock)
+    found = [tokens.current().reveal()]
+    clock.sleep(3_600)
+    found.append(tokens.current().reveal())
+    assert found == ["ya29.a", "ya29.b"]
+    assert [heard.form["refresh_token"] for heard in speaker.heard] == ["1//long"] * 2
