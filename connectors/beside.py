@@ -278,8 +278,10 @@ class Completer:
             if following is None:
                 break
             last = self._door.get(following)
-            data = last.member("data")
-            held["data"] += data if isinstance(data, list) else []
+            if not isinstance(data := last.member("data"), list):
+                message = f"{self._stream.name}: the platform answered with something else than what was asked for."
+                raise TemporaryFailure(message)
+            held["data"] += data
             request = following
         held.pop("paging", None)
         if nested.inner is not None:

@@ -360,6 +360,46 @@ def test_a_failure_in_mid_list_keeps_what_came(read: Read, sandbox: Running, pag
     assert fetched.reason
 
 
+@pytest.mark.parametrize("name", ["accounts", *LISTS, *SERIES])
+def test_an_error_with_a_200_is_no_empty_list(read: Read, sandbox: Running, page: Account, name: str) -> None:
+    """Taken for one it would turn every post into a deleted one."""
+    sandbox.faults([{"path": "^/facebook", "kind": "partial_error"}])
+    fetched, records = read(name, page)
+    assert (fetched.is_complete, fetched.ledger_status, records) == (False, "missing", [])
+
+
+@pytest.mark.parametrize("body", [error(2), {}, {"data": None}])
+def test_comments_that_break_off_on_their_second_page_are_not_all(read: Read, speaker: Speaker, body: Record) -> None:
+    comment = {"id": "12_1", "created_time": "2026-01-13T00:00:00+0000"}
+    paging = {"cursors": {"after": "a"}, "next": "https://graph.facebook.com/more"}
+    held = {"id": "1_12", "created_time": "2026-01-12T00:00:00+0000", "comments": {"data": [comment], "paging": paging}}
+    speaker.answers(lambda heard: said(body if heard.path.endswith("/comments") else {"data": [held]}))
+    fetched, _ = read("comments", page_at(speaker.url))
+    assert (fetched.is_complete, fetched.ledger_status) == (False, "missing")
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_pages_that_go_in_a_circle_end_and_what_came_is_kept(read: Read, speaker: Speaker, name: str) -> None:
+    paging = {"cursors": {"before": "a", "after": "a"}, "next": "https://graph.facebook.com/more"}
+    comments = {"data": [{"id": "12_1", "created_time": "2026-01-13T00:00:00+0000"}]}
+    speaker.says(said({"data": [post(12, "reel", comments=comments)], "paging": paging}))
+    stream = replace(CONNECTOR.stream(name), beside=None, metrics=())
+    fetched, records = read(stream, page_at(speaker.url))
+    assert (fetched.is_complete, fetched.ledger_status) == (False, "missing")
+    assert len(speaker.heard) == 2
+    assert records
+
+
+@pytest.mark.parametrize(
+    "paging", [{"next": "https://x"}, {"next": "https://x", "cursors": {}}, {"next": "https://x", "cursors": {"after": 7}}]
+)
+def test_a_next_page_without_a_cursor_is_not_the_end(read: Read, speaker: Speaker, paging: Record) -> None:
+    """The address itself holds the token and is not followed."""
+    speaker.says(said({"data": [], "paging": paging}))
+    fetched, _ = read("mentions", page_at(speaker.url))
+    assert (fetched.is_complete, fetched.ledger_status, len(speaker.heard)) == (False, "missing", 1)
+
+
 # -- metrics that die -----------------------------------------------------------------------------------------------------------------
 
 
