@@ -611,6 +611,41 @@ def test_counts_that_are_none_are_blanked_and_set_aside_and_the_post_stays(read:
     assert json.loads(aside)["field"] == "reactions.summary.total_count"
 
 
+@pytest.mark.parametrize("name", ["other clicks", "a.b", "a", "a[0]", ""])
+def test_a_count_that_is_none_is_blanked_whatever_its_name(read: Read, speaker: Speaker, name: str) -> None:
+    many = [post(number) for number in range(1, 28)][::-1]
+    value = {name: -1, "link clicks": 3, "a.b.c": 2}
+
+    def numbers(identity: str, names: list[str]) -> tuple[int, Any]:
+        return numbers_of(*names, value=value if identity.endswith("_27") else 1)
+
+    speaker.answers(serve(many, numbers))
+    fetched, records = read("posts", page_at(speaker.url), days=40)
+    assert (fetched.is_complete, len(records)) == (True, 27)
+    assert set(map(str, records[0]["insights"]["data"][0]["values"][0]["value"].items())) == set(map(str, (value | {name: None}).items()))
+
+
+def test_persons_and_tokens_that_come_unasked_with_our_posts_do_not_pass(read: Read, speaker: Speaker) -> None:
+    siti = {"id": "24100000000000007", "name": "Siti Rahma"}
+    links = {"next": f"https://graph.facebook.com/more?access_token={TOKEN}", "cursors": {"after": "a"}}
+    told = post(12, message="Salam dari Siti Rahma, 0812-5550-0007", message_tags=[siti], story="Siti Rahma bersama LAZ Cahaya") | {
+        "from": siti, "to": {"data": [siti]}, "with_tags": {"data": [siti]}, "story_tags": [siti],
+        "comments": {"data": [{"id": "12_1", "message": "Siti", "from": siti}], "summary": {"total_count": 1}, "paging": links},
+        "reactions": {"data": [siti], "summary": {"total_count": 2}, "paging": links},
+        "attachments": {"data": [{"media_type": "photo", "title": "Siti Rahma", "description": "Siti", "url": "siti", "media": {"alt": "Siti"}}]},
+    }  # fmt: skip
+
+    def numbers(_: str, names: list[str]) -> tuple[int, Any]:
+        return 200, numbers_of(*names)[1] | {"paging": links}
+
+    speaker.answers(serve([told], numbers))
+    fetched, records = read("posts", page_at(speaker.url))
+    assert fetched.is_complete
+    assert records[0]["message"] == "Salam dari @…, …"
+    assert "siti" not in json.dumps(records).lower()
+    assert "24100000000000007" not in json.dumps(records)
+
+
 @pytest.mark.parametrize("given", [{}, {"comments": None, "reactions": None, "shares": None}, {"comments": {}, "reactions": {"data": []}}])
 def test_counters_that_are_null_or_absent_are_no_fault(read: Read, speaker: Speaker, given: Record) -> None:
     bare = {name: value for name, value in post(12).items() if name not in ("comments", "reactions")} | given
