@@ -7,7 +7,8 @@ A refused metric never costs the others: on one thing the request is halved unti
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 # A platform may answer parts of a batch and not others: those are asked again so often.
 ROUNDS = 4
+# So many things denied one after the other, and none given: it is the token and not the things.
+DENIED_ALL = 3
 
 
 def _no_kind(record: Record) -> str:
@@ -70,7 +73,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class ById:
-    """The things behind a page's records, many ids a call; what is not given is left out (deleted or hidden meanwhile)."""
+    """The things behind a page's records, many ids a call, in the list's order; what is not given is left out (deleted or hidden meanwhile)."""
 
     path: str
     id_of: str
@@ -85,7 +88,7 @@ class Nested:
     """A list inside each record that may have more pages: it is read to its end, by an address of its own.
 
     Args:
-        into: the record's member that holds the list: `{"data": [...], "paging": {...}}`.
+        into: the record's member that holds the list: `{"data": [...], "paging": {...}}`; `items` is its name where it is not `data`.
         path: the list's own address, `{id}` is filled in.
         params: its parameters.
         paging: how its next page is asked for, from the member as the answer.
@@ -97,6 +100,7 @@ class Nested:
     paging: Paging
     params: Mapping[str, str] = field(default_factory=dict)
     inner: Nested | None = None
+    items: str = "data"
 
 
 class Completer:
@@ -132,7 +136,10 @@ class Completer:
             wanted = ids[start : start + by_id.at_most]
             request = Request(self._address(by_id.path, filled), (*by_id.params.items(), (by_id.param, ",".join(wanted))))
             given = self._door.get(request).member(by_id.records)
-            things += [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+            place = {identity: at for at, identity in enumerate(wanted)}
+            found = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+            # A list that is newest first is left at its last thing, so the order is not left to the platform.
+            things += sorted(found, key=lambda one: place.get(str(fitness.member(one, self._stream.kind.key)), len(place)))
         return things
 
     # -- numbers beside records ----------------------------------------------------------------------------------------------------
@@ -145,23 +152,33 @@ class Completer:
                 by_kind.setdefault(beside.kind_of(record), []).append(record)
         given_none: dict[str, MetricRefused] = {}
         for kind, of_kind in by_kind.items():
-            left = of_kind
-            for _ in range(ROUNDS * 2):
-                metrics = self._register.wanted(kind)
-                if self._stream.metrics and not metrics:
-                    for record in left:
-                        record[beside.into] = None
-                    left = []
-                if not left:
-                    break
-                try:
-                    left = self._round(beside, kind, left, metrics, filled)
-                except MetricRefused as failure:
-                    given_none[kind], left = failure, []
-            if left:
-                message = f"{self._stream.name}: the platform refuses numbers and does not say which. What came is kept."
-                raise TemporaryFailure(message)
+            try:
+                self._of_kind(beside, kind, of_kind, filled)
+            except MetricRefused as failure:
+                given_none[kind] = failure
         self._leave_out(beside, by_kind, given_none)
+
+    def _of_kind(self, beside: Beside, kind: str, records: list[Record], filled: Mapping[str, str]) -> None:
+        """Ask round by round, each time without what was found to be refused.
+
+        Raises:
+            MetricRefused: none of the numbers is given of this kind of thing.
+            TemporaryFailure: numbers are refused, and which ones does not become known.
+        """
+        left, odd = records, set[str]()
+        for _ in range(ROUNDS * 2):
+            metrics = self._asked_for(kind, odd)
+            if self._stream.metrics and not metrics:
+                for record in left:
+                    record[beside.into] = None
+                return
+            left = self._round(beside, kind, left, metrics, filled)
+            if not left:
+                return
+            if metrics == self._asked_for(kind, odd):
+                odd |= self._learn(beside, kind, left[0], metrics, filled)
+        message = f"{self._stream.name}: the platform refuses numbers and does not say which. What came is kept."
+        raise TemporaryFailure(message)
 
     def _leave_out(self, beside: Beside, by_kind: Mapping[str, list[Record]], given_none: Mapping[str, MetricRefused]) -> None:
         """One kind of thing of which no number is given costs the others nothing; where no kind has any, something else is wrong.
@@ -177,34 +194,42 @@ class Completer:
             for record in by_kind[kind]:
                 record.setdefault(beside.into, None)
 
+    def _asked_for(self, kind: str, odd: Collection[str]) -> tuple[str, ...]:
+        return tuple(metric for metric in self._register.wanted(kind) if metric not in odd)
+
     def _round(
         self, beside: Beside, kind: str, records: Sequence[Record], metrics: Sequence[str], filled: Mapping[str, str]
     ) -> list[Record]:
-        """One question about each record; those whose metrics were refused are returned, after the refused ones became known."""
-        refused: list[Record] = []
+        """One question about each record; those without an answer are returned. Where all are denied, so is the kind of thing."""
+        fates: Counter[str] = Counter()
         for record, reply in self._replies(beside, records, metrics, filled):
-            if isinstance(reply, MetricRefused):
-                refused.append(record)
-            elif isinstance(reply, NotPermitted):
-                if not metrics:
-                    raise reply
-                for metric in metrics:
-                    self._register.refuse(metric, kind, "not_permitted")
-                record[beside.into] = None
-                return [one for one in records if beside.into not in one]
-            elif isinstance(reply, Gone):
-                record[beside.into] = None
-            elif isinstance(reply, DoorError):
-                raise reply
-            else:
-                record[beside.into] = reply
-                self._register.answered(metrics)
-        if refused:
-            self._learn(beside, kind, refused[0], metrics, filled)
-        return refused
+            fates[self._fate(beside, kind, record, reply, metrics)] += 1
+            if fates["denied"] == DENIED_ALL == fates.total():
+                break
+        if fates["denied"] and not fates["given"] and not fates["refused"]:
+            for metric in metrics:
+                self._register.refuse(metric, kind, "not_permitted")
+        return [one for one in records if beside.into not in one]
 
-    def _learn(self, beside: Beside, kind: str, record: Record, metrics: Sequence[str], filled: Mapping[str, str]) -> None:
-        """Find by halves which of the metrics are refused for this kind of thing."""
+    def _fate(self, beside: Beside, kind: str, record: Record, reply: Record | DoorError, metrics: Sequence[str]) -> str:
+        """Put an answer into its record, and say what it was."""
+        if isinstance(reply, MetricRefused):
+            return "refused"
+        if isinstance(reply, NotPermitted | Gone):
+            if isinstance(reply, NotPermitted) and not metrics:
+                raise reply
+            record[beside.into] = None
+            return "gone" if isinstance(reply, Gone) else "denied"
+        if isinstance(reply, DoorError):
+            raise reply
+        record[beside.into] = reply
+        self._register.answered(metrics)
+        if reply:
+            self._register.given(metrics, kind)
+        return "given" if reply else "nothing"
+
+    def _learn(self, beside: Beside, kind: str, record: Record, metrics: Sequence[str], filled: Mapping[str, str]) -> set[str]:
+        """Find by halves which of the metrics are refused. Returns those that other things of the kind are given: of them nothing is remembered."""
 
         def ask(some: Sequence[str]) -> DoorError | None:
             ((_, reply),) = self._replies(beside, [record], some, filled)
@@ -214,8 +239,10 @@ class Completer:
         if len(found) == len(metrics) > 1:
             message = f"{self._stream.name}: the platform gives none of the numbers that were asked for. What came is kept."
             raise MetricRefused(message)
-        for metric, status in found.items():
-            self._register.refuse(metric, kind, status)
+        odd = {metric for metric in found if self._register.is_given(metric, kind)}
+        for metric in found.keys() - odd:
+            self._register.refuse(metric, kind, found[metric])
+        return odd
 
     def _replies(
         self, beside: Beside, records: Sequence[Record], metrics: Sequence[str], filled: Mapping[str, str]
@@ -268,7 +295,7 @@ class Completer:
 
     def _read_on(self, nested: Nested, record: Record, filled: Mapping[str, str]) -> None:
         held = record.get(nested.into)
-        if not isinstance(held, dict) or not isinstance(held.get("data"), list):
+        if not isinstance(held, dict) or not isinstance(held.get(nested.items), list):
             return
         key = str(fitness.key_of(record, "id"))
         request = Request(self._address(nested.path.replace("{id}", quote(key, safe="")), filled), tuple(nested.params.items()))
@@ -278,14 +305,14 @@ class Completer:
             if following is None:
                 break
             last = self._door.get(following)
-            if not isinstance(data := last.member("data"), list):
+            if not isinstance(data := last.member(nested.items), list):
                 message = f"{self._stream.name}: the platform answered with something else than what was asked for."
                 raise TemporaryFailure(message)
-            held["data"] += data
+            held[nested.items] += data
             request = following
         held.pop("paging", None)
         if nested.inner is not None:
-            for one in held["data"]:
+            for one in held[nested.items]:
                 if isinstance(one, dict):
                     self._read_on(nested.inner, one, filled)
 

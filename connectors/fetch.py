@@ -20,7 +20,7 @@ import msgspec
 
 from connectors import fitness
 from connectors.beside import Completer, refused_of
-from connectors.failures import BudgetSpent, DoorError, MetricRefused, NotPermitted, PagingLoop, PermanentFailure, TemporaryFailure
+from connectors.failures import BudgetSpent, DoorError, Gone, MetricRefused, NotPermitted, PagingLoop, PermanentFailure, TemporaryFailure
 from connectors.metrics import Refusal, Register
 from connectors.paging import Answer, Request
 from connectors.privacy import Pseudonyms, is_by_erased, minimise
@@ -147,9 +147,15 @@ def fetch_window(  # noqa: PLR0913 the things that a fetch needs, none of them d
         return fetched
     register = Register(stream.metrics, begun.date(), refused)
     reading = _Reading(stream, account, pseudonyms, fetched, write, set_aside)
-    asking = _Asking(stream, account, door, register, places(stream, account, window))
+    asking = _Asking(stream, account, door, register, window)
     try:
-        _read_pages(first_request(stream, account, window, resume_from), reading, asking, budget)
+        try:
+            _read_pages(first_request(stream, account, window, resume_from), reading, asking, budget)
+        except Gone:
+            if resume_from is None or fetched.pages or stream.resume is None or not stream.resume.cursor:
+                raise
+            # The page's name did not live until tonight: the list is read from its beginning.
+            _read_pages(first_request(stream, account, window), reading, asking, budget)
     except BudgetSpent as end:
         fetched.ledger_status, fetched.reason = end.ledger_status, str(end)
         fetched.is_budget_spent = True
@@ -168,11 +174,12 @@ def fetch_window(  # noqa: PLR0913 the things that a fetch needs, none of them d
 class _Asking:
     """The questions of one window: its pages, with the metrics that may be asked for, and what completes their records."""
 
-    def __init__(self, stream: Stream, account: Account, door: Door, register: Register, filled: Mapping[str, str]) -> None:
+    def __init__(self, stream: Stream, account: Account, door: Door, register: Register, window: Window) -> None:
         self._stream = stream
         self._door = door
         self._register = register
-        self._filled = filled
+        self._filled = places(stream, account, window)
+        self._since = window.start - stream.parents_back
         self._completer = Completer(stream, account, door, register)
         self._is_by_name = bool(stream.metrics) and stream.beside is None
 
@@ -203,14 +210,24 @@ class _Asking:
         return answers
 
     def completed(self, records: list[msgspec.Raw]) -> list[msgspec.Raw]:
-        """The page's records with what is asked beside them. What cannot be read stays as it is, to be set aside."""
+        """The page's records with what is asked beside them. What cannot be read, or is older than the window, stays as it is."""
         stream = self._stream
         if stream.beside is None and stream.by_id is None and stream.nested is None:
             return records
         decoded = [(raw, _decoded(raw)) for raw in records]
-        unreadable = [raw for raw, record in decoded if record is None]
-        whole = self._completer.complete([record for _, record in decoded if record is not None], self._filled)
-        return [*unreadable, *(msgspec.Raw(msgspec.json.encode(record)) for record in whole)]
+        if stream.by_id is not None:
+            unreadable = [raw for raw, record in decoded if record is None]
+            whole = self._completer.complete([record for _, record in decoded if record is not None], self._filled)
+            return [*unreadable, *(msgspec.Raw(msgspec.json.encode(record)) for record in whole)]
+        wanted = {place: record for place, (_, record) in enumerate(decoded) if record is not None and not self._is_older(record)}
+        self._completer.complete(list(wanted.values()), self._filled)
+        # In the list's own order: at its last record it is left.
+        return [msgspec.Raw(msgspec.json.encode(wanted[place])) if place in wanted else raw for place, raw in enumerate(records)]
+
+    def _is_older(self, record: Mapping[str, Any]) -> bool:
+        """It will not be written, so its numbers need not be asked for."""
+        happened = fitness.instant(fitness.member(record, self._stream.newest_first)) if self._stream.newest_first else None
+        return happened is not None and happened < self._since
 
 
 def _read_pages(request: Request | None, reading: _Reading, asking: _Asking, budget: DayBudget | None) -> None:

@@ -7,6 +7,7 @@ general knowledge and only decide whether something is asked again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,9 @@ NO_SUCH_OBJECT = 33
 BEFORE_CONVERSION = 2108006
 NO_ALIAS = 803
 BAD_PARAMETER = 100
+# "(follower_count) metric only supports querying data for the last 30 days", "Metrics data is available for the last 2 years": the span is
+# refused and not the metric, which would else count as retired for good.
+OF_THE_SPAN = re.compile(r"\b(since|until|days|years)\b")
 # Of the share of the limit that is used, in percent: above, we stay away for a while without being told to.
 NEARLY_ALL = 98
 PEACE_S = 300.0
@@ -55,7 +59,7 @@ def judge(status: int, body: Mapping[str, Any]) -> Verdict | None:  # noqa: PLR0
         return Verdict(Reaction.NOTHING, told)
     if code in NOT_ALLOWED:
         return Verdict(Reaction.DENIED, told)
-    if code == BAD_PARAMETER and "metric" in words:
+    if code == BAD_PARAMETER and "metric" in words and not OF_THE_SPAN.search(words):
         return Verdict(Reaction.METRIC, told)
     if code == NO_ALIAS or (code == BAD_PARAMETER and subcode == NO_SUCH_OBJECT):
         return Verdict(Reaction.GONE, told)
@@ -142,6 +146,7 @@ def comments_of(post: str, parent: str = "parent") -> Any:  # noqa: ANN401 a fun
                 post: post_id,
                 "parent_id": parent_id or named,
                 "author_id": known or comment.get("username"),
+                "author_handle": comment.get("username"),
             }
             for inner in ("replies", "comments"):
                 yield from _below(comment.get(inner), post_id, comment.get("id"))

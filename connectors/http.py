@@ -316,7 +316,8 @@ class Door:
                 return MetricRefused(f"{label}: the platform does not give one of the numbers that were asked for ({status}{said}).")
             case Reaction.GONE:
                 return Gone(
-                    f"{label}: what was asked about is no longer there ({status}{said}). The same question will not be asked again this run."
+                    f"{label}: what was asked about is not there, or is not the token's to see ({status}{said}). "
+                    "The same question will not be asked again this run."
                 )
             case Reaction.DENIED:
                 return NotPermitted(_refused(label, status, said))

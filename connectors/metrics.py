@@ -70,6 +70,7 @@ class Register:
             (one.metric, one.kind): one.status for one in known if one.entry == self._entry(one.metric, one.kind)
         }
         self._answered: set[str] = set()
+        self._given: set[tuple[str, str]] = set()
         self.news: list[Refusal] = []
         living = {metric.name for metric in self._living}
         self._gone = {metric.name for metric in self._metrics if metric.retired is not None and metric.retired <= today} - living
@@ -93,6 +94,14 @@ class Register:
 
     def answered(self, metrics: Iterable[str]) -> None:
         self._answered.update(metrics)
+
+    def given(self, metrics: Iterable[str], kind: str) -> None:
+        """A thing of the kind was told these."""
+        self._given.update((metric, kind) for metric in metrics)
+
+    def is_given(self, metric: str, kind: str) -> bool:
+        """Another thing of the kind was told it in this window: what refuses it is one thing, not the platform."""
+        return (metric, kind) in self._given
 
     @property
     def has_answers(self) -> bool:

@@ -44,6 +44,8 @@ class Private:
         flags_from: other people's text: replaced by the member `flags` of the record, and dropped.
         mentions: where the ids or handles of those who are @mentioned stand; gives `flags.mentions_us`.
         author: where the id of the author stands; gives `flags.by_us` and `flags.by_staff`.
+        author_handle: where the author's handle stands beside the id, for platforms whose ids of people are not those of their accounts.
+        own: a member that is true where the platform says that the record is ours, whatever our name is by now; gives `flags.by_us` too.
         is_mention: every record of the list mentions the account, whether its text does or not (the platform's own list of tags).
         is_foreign_text: says of a record of ours that its text is somebody else's (a repost): then the text is dropped.
         items_of: pairs of paths, a person's id and the ids of items by that person: with the person these are erased too.
@@ -57,6 +59,8 @@ class Private:
     flags_from: str | None = None
     mentions: tuple[str, ...] = ()
     author: str | None = None
+    author_handle: str | None = None
+    own: str | None = None
     is_mention: bool = False
     is_foreign_text: Callable[[Record], bool] | None = None
     items_of: tuple[tuple[str, str], ...] = ()
@@ -239,7 +243,9 @@ def _flags(record: Record, private: Private, account: Account) -> dict[str, bool
     found["mentions_us"] = not {account.account_id.lower(), account.handle.lower()}.isdisjoint(listed or named(text)) or private.is_mention
     author = next((str(value) for value in _values(record, private.author.split("."))), None) if private.author else None
     # Some platforms name the author of a comment by the handle alone.
-    found["by_us"] = author is not None and (author in account.own_ids or author.lower() in account.own_handles)
+    handles = {str(value).lower() for path in (private.author, private.author_handle) if path for value in _values(record, path.split("."))}
+    found["by_us"] = author in account.own_ids or not handles.isdisjoint(account.own_handles)
+    found["by_us"] |= private.own is not None and any(value is True for value in _values(record, private.own.split(".")))
     found["by_staff"] = author is not None and author in account.staff_ids
     return found
 

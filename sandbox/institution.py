@@ -3,18 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sandbox.facts import ACCOUNTS, Platform
+from sandbox.facts import ACCOUNTS, FIRST_PLATFORMS, Platform
 from sandbox.world import World
 
-# Whoever connects the other four to the pipeline names them here.
-CONNECTED: Final[tuple[Platform, ...]] = ("mastodon", "x")
 MORE_OF_A_PLATFORM: Final[Mapping[Platform, str]] = {
     "x": 'fields_parameter = "post.fields"\n',
     "youtube": 'analytics_base_url = "{url}/youtube_analytics"\n',
 }
 
 
-def settings_toml(url: str, seed: int = 7, platforms: Sequence[Platform] = CONNECTED) -> str:
+def settings_toml(url: str, seed: int = 7, platforms: Sequence[Platform] = FIRST_PLATFORMS) -> str:
     """Return the settings of `cahaya`, with its platforms at the sandbox under `url`; the staff are those of the seed's world."""
     staff = World(seed).staff
     sections = "\n".join(

@@ -151,9 +151,11 @@ class Door:
         request = Request(scope, receive)
         platform = platform_of(request.url.path)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        is_known = token in TOKENS.get(platform or "", ()) or (platform == "x" and self.desk.grants.is_known(token))
-        if platform and not (is_known and scheme.lower() == "bearer") and request.url.path != grants.PATH:
-            await stand_ins()[platform].unauthorized()(scope, receive, send)
+        one = stand_ins()[platform] if platform else None
+        is_known = one is not None and (token in one.tokens or one.lives(token, self.desk.clock.ts))
+        is_known = is_known or (platform == "x" and self.desk.grants.is_known(token))
+        if one and not (is_known and scheme.lower() == "bearer") and request.url.path not in (grants.PATH, one.renewal):
+            await one.unauthorized()(scope, receive, send)
             return
         await self._platforms(scope, receive, send)
 

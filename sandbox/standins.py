@@ -20,9 +20,17 @@ from sandbox.world import World
 DOORS: Final = ("server", "standins", "__main__", "faults")
 
 
+def _none_lives(token: str, now: int) -> bool:
+    del token, now
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """One platform: the paths that are its own, the tokens that it knows, its routes, how it refuses a token and words an error."""
+    """One platform: the paths that are its own, the tokens that it knows, its routes, how it refuses a token and words an error.
+
+    `renewal` is a path that is asked without a token in the header; `lives` knows those that were issued, at an instant in seconds.
+    """
 
     platform: str
     prefixes: tuple[str, ...]
@@ -30,6 +38,8 @@ class StandIn:
     routes: Callable[[World, Clock], list[Route]]
     unauthorized: Callable[[], Response]
     failure: Callable[[int, str], Response]
+    renewal: str = ""
+    lives: Callable[[str, int], bool] = _none_lives
 
 
 @cache

@@ -92,9 +92,7 @@ def tags(raw: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-DAY_NAMES = {
-    "reach": "reach", "follower_count": "followers_gained", "views": "views", "profile_views": "profile_views", "website_clicks": "link_clicks",
-}  # fmt: skip
+TOTALS = {"views": "views", "profile_views": "profile_views", "website_clicks": "link_clicks"}
 MAPPING = PlatformMapping(
     platform="instagram",
     sources={
@@ -102,8 +100,9 @@ MAPPING = PlatformMapping(
             Source("accounts", {"followers_count": "BIGINT", "follows_count": "BIGINT", "media_count": "BIGINT"}, account_snapshots),
         ),
         "account_flows": (
-            Source("insights_day", FLOW_JSON, flows(DAY_NAMES)),
-            Source("totals_day", FLOW_JSON, flows(DAY_NAMES)),
+            Source("insights_day", FLOW_JSON, flows({"reach": "reach"})),
+            Source("followers_day", FLOW_JSON, flows({"follower_count": "followers_gained"})),
+            Source("totals_day", FLOW_JSON, flows(TOTALS)),
             Source("insights_week", FLOW_JSON, flows({"reach": "reach_7d"})),
             Source("insights_28d", FLOW_JSON, flows({"reach": "reach_28d"})),
         ),
@@ -122,9 +121,9 @@ MAPPING = PlatformMapping(
     },
     gives={
         "reactions": Gives(metric="like_count", paid_scope="organic"),
-        "shares": Gives("shares", metric="shares", paid_scope="organic"),
+        "shares": Gives("shares", ("posts", "stories"), metric="shares", paid_scope="organic"),
         "saves": Gives("saved", metric="saved", paid_scope="organic", post_types=("post", "carousel", "reel", "video")),
-        "views": Gives("views", metric="views", version=2, paid_scope="organic"),
+        "views": Gives("views", ("posts", "stories"), metric="views", version=2, paid_scope="organic"),
         "exposures": Gives("views", metric="views", version=2, paid_scope="organic"),
         "impressions": Gives("impressions", metric="impressions", until=date(2025, 4, 20)),
         "reach": Gives("reach", metric="reach", paid_scope="organic"),

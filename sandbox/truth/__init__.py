@@ -11,7 +11,7 @@ posts per account), `numbers` (the indicators).
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
-from sandbox.facts import MASTODON, X_MAIN, Account, Platform
+from sandbox.facts import FIRST_PLATFORMS, MASTODON, X_MAIN, Account, Platform
 from sandbox.truth.books import Night
 from sandbox.truth.numbers import Expected, Key, Reckoning
 from sandbox.truth.periods import Population
@@ -22,7 +22,6 @@ from sandbox.world import World, nights_run
 __all__ = ["Expected", "Key", "account_flows", "expected", "populations"]
 
 FUNDRAISING_TAGS = frozenset({"zakat", "sedekah", "wakaf", "donasi"})
-FIRST_PLATFORMS: tuple[Platform, ...] = ("mastodon", "x")
 Nights = Sequence[datetime] | Mapping[Platform, Sequence[datetime]]
 
 

@@ -41,6 +41,7 @@ class Graph:
     """Two posts and a reel of one account, and what is refused of them."""
 
     retired: set[str] = field(default_factory=set)
+    lacking: dict[str, str] = field(default_factory=dict)
     says: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     requests: int = 0
@@ -76,7 +77,7 @@ class Graph:
         self.asked.append((thing, names))
         if thing in self.says:
             return 400, self.says[thing]
-        if self.retired & set(names):
+        if self.retired & set(names) or self.lacking.get(thing) in names:
             return 400, BAD_METRIC
         values = [{"value": 7, "end_time": "2026-01-15T08:00:00+0000"}]
         return 200, {"data": [{"name": name, "period": "day", "values": values, "title": "Judul"} for name in names]}
@@ -191,6 +192,43 @@ def test_numbers_that_the_token_may_not_read_leave_the_list_whole(run: Run, grap
     assert {one.status for one in told.refusals} == {"not_permitted"}
 
 
+def test_what_one_post_lacks_the_others_of_its_type_keep_and_nothing_is_remembered(run: Run, graph: Graph) -> None:
+    """Of an old film, or one that two accounts share, some numbers are not given."""
+    graph.lacking = {"4": "saved"}
+    told, records = run()
+    assert told.is_complete
+    assert "saved" not in names_in(records["4"])
+    assert {"reach", "views", "shares"} <= names_in(records["4"])
+    assert "saved" in names_in(records["2"])
+    assert not told.refusals
+    assert "saved" not in told.retired_fields
+
+
+def test_one_post_whose_numbers_are_not_ours_to_read_costs_itself_alone(run: Run, graph: Graph) -> None:
+    graph.says = {"4": NO_PERMISSION}
+    told, records = run()
+    assert told.is_complete
+    assert records["4"]["insights"] is None
+    assert "views" in names_in(records["2"])
+    assert not told.denied_fields
+    assert not told.refusals
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "(#100) since param is not valid. Metrics data is available for the last 2 years",
+        "(#100) (follower_count) metric only supports querying data for the last 30 days excluding the current day",
+    ],
+)
+def test_a_span_that_is_refused_is_not_taken_for_a_metric_that_died(run: Run, graph: Graph, message: str) -> None:
+    graph.says = {ACCOUNT: {"error": {"message": message, "type": "OAuthException", "code": 100}}}
+    told, _ = run(REACH_DAYS)
+    assert (told.is_complete, told.ledger_status) == (False, "unavailable")
+    assert not told.refusals
+    assert not told.retired_fields
+
+
 def test_a_part_of_a_batch_that_was_not_answered_is_asked_again(run: Run, graph: Graph) -> None:
     graph.busy_parts = 2
     told, records = run()
@@ -225,7 +263,7 @@ def test_a_series_becomes_a_record_a_day_of_the_platform(run: Run) -> None:
 
 def test_a_series_goes_on_without_the_metric_that_is_gone(run: Run, graph: Graph) -> None:
     graph.retired = {"follower_count"}
-    told, records = run(REACH_DAYS)
+    told, records = run(replace(REACH_DAYS, metrics=(Metric("reach"), Metric("follower_count"))))
     assert told.is_complete
     assert set(records) == {"reach/day/2026-01-14"}
     assert told.retired_fields == {"follower_count"}

@@ -39,7 +39,7 @@ def test_a_platform_is_declared_whole(connector: Connector) -> None:
 def test_every_stream_of_people_says_what_may_pass(connector: Connector) -> None:
     """Only counts without people may pass as they are."""
     open_streams = {stream.name for stream in connector.streams if stream.private is None}
-    assert open_streams <= {"mention_hours", "insights_day", "insights_week", "insights_28d", "totals_day"}
+    assert open_streams <= {"mention_hours", "insights_day", "followers_day", "insights_week", "insights_28d", "totals_day"}
 
 
 def test_the_registry_is_read_once() -> None:
