@@ -305,8 +305,10 @@ class Completer:
             if following is None:
                 break
             last = self._door.get(following)
-            data = last.member(nested.items)
-            held[nested.items] += data if isinstance(data, list) else []
+            if not isinstance(data := last.member(nested.items), list):
+                message = f"{self._stream.name}: the platform answered with something else than what was asked for."
+                raise TemporaryFailure(message)
+            held[nested.items] += data
             request = following
         held.pop("paging", None)
         if nested.inner is not None:

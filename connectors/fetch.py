@@ -275,7 +275,10 @@ def _cut(answer: Answer, stream: Stream) -> list[msgspec.Raw]:
     Raises:
         TemporaryFailure: where a list was asked for stands something else, which some platforms answer with a 200 when they fail.
     """
+    message = f"{stream.name}: the platform answered with something else than what was asked for."
     if stream.records:
+        if stream.records not in answer.top and "error" in answer.top:
+            raise TemporaryFailure(message)
         raw = answer.top.get(stream.records, msgspec.Raw(b"null"))
         start = bytes(raw).lstrip()[:1]
         return msgspec.json.decode(raw, type=list[msgspec.Raw]) if start == b"[" else [raw] if start == b"{" else []
@@ -284,7 +287,6 @@ def _cut(answer: Answer, stream: Stream) -> list[msgspec.Raw]:
     if stream.unfold is not None:
         return [msgspec.Raw(answer.body)]
     if stream.paging is not None or stream.kind.key.partition(".")[0] not in answer.top:
-        message = f"{stream.name}: the platform answered with something else than what was asked for."
         raise TemporaryFailure(message)
     return [msgspec.Raw(answer.body)]
 

@@ -97,13 +97,16 @@ def _places(record: Mapping[str, Any], path: str) -> list[tuple[str, object]]:
 
 
 def blank(record: dict[str, Any], path: str) -> None:
-    """Make the value at a dotted path null, so that it counts as not given. `a[1].b` is the second of a list."""
-    *above, name = path.split(".")
+    """Make the value at a dotted path null, so that it counts as not given. `a[1].b` is the second of a list; a name may hold dots itself."""
+    parts = path.split(".")
     value: Any = record
-    for part in above:
-        inner, _, place = part.removesuffix("]").partition("[")
+    while len(parts) > 1:
+        inner, _, place = parts[0].removesuffix("]").partition("[")
+        if not isinstance(value.get(inner), dict | list):
+            break
         value = value[inner][int(place)] if place else value[inner]
-    value[name] = None
+        del parts[0]
+    value[".".join(parts)] = None
 
 
 def shape_of(record: Mapping[str, Any]) -> tuple[object, ...]:

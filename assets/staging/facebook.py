@@ -55,7 +55,7 @@ def post_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def comments(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per comment or reply; the conversation is the post's id."""
+    """One row per comment or reply; the conversation is the post's id. It is the page's also where its post was never listed."""
     return raw.select(
         *STAMP,
         item_id=field("id"),
@@ -63,7 +63,7 @@ def comments(raw: pl.LazyFrame) -> pl.LazyFrame:
         author_key=field("author_id"),
         conversation_id=field("post_id"),
         parent_id=field("parent_id"),
-        answers_account_id=absent(pl.String),
+        answers_account_id=pl.col("account_id"),
         is_reshare=pl.lit(value=False),
         flags=field("flags"),
     )

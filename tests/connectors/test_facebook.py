@@ -360,6 +360,46 @@ def test_a_failure_in_mid_list_keeps_what_came(read: Read, sandbox: Running, pag
     assert fetched.reason
 
 
+@pytest.mark.parametrize("name", ["accounts", *LISTS, *SERIES])
+def test_an_error_with_a_200_is_no_empty_list(read: Read, sandbox: Running, page: Account, name: str) -> None:
+    """Taken for one it would turn every post into a deleted one."""
+    sandbox.faults([{"path": "^/facebook", "kind": "partial_error"}])
+    fetched, records = read(name, page)
+    assert (fetched.is_complete, fetched.ledger_status, records) == (False, "missing", [])
+
+
+@pytest.mark.parametrize("body", [error(2), {}, {"data": None}])
+def test_comments_that_break_off_on_their_second_page_are_not_all(read: Read, speaker: Speaker, body: Record) -> None:
+    comment = {"id": "12_1", "created_time": "2026-01-13T00:00:00+0000"}
+    paging = {"cursors": {"after": "a"}, "next": "https://graph.facebook.com/more"}
+    held = {"id": "1_12", "created_time": "2026-01-12T00:00:00+0000", "comments": {"data": [comment], "paging": paging}}
+    speaker.answers(lambda heard: said(body if heard.path.endswith("/comments") else {"data": [held]}))
+    fetched, _ = read("comments", page_at(speaker.url))
+    assert (fetched.is_complete, fetched.ledger_status) == (False, "missing")
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_pages_that_go_in_a_circle_end_and_what_came_is_kept(read: Read, speaker: Speaker, name: str) -> None:
+    paging = {"cursors": {"before": "a", "after": "a"}, "next": "https://graph.facebook.com/more"}
+    comments = {"data": [{"id": "12_1", "created_time": "2026-01-13T00:00:00+0000"}]}
+    speaker.says(said({"data": [post(12, "reel", comments=comments)], "paging": paging}))
+    stream = replace(CONNECTOR.stream(name), beside=None, metrics=())
+    fetched, records = read(stream, page_at(speaker.url))
+    assert (fetched.is_complete, fetched.ledger_status) == (False, "missing")
+    assert len(speaker.heard) == 2
+    assert records
+
+
+@pytest.mark.parametrize(
+    "paging", [{"next": "https://x"}, {"next": "https://x", "cursors": {}}, {"next": "https://x", "cursors": {"after": 7}}]
+)
+def test_a_next_page_without_a_cursor_is_not_the_end(read: Read, speaker: Speaker, paging: Record) -> None:
+    """The address itself holds the token and is not followed."""
+    speaker.says(said({"data": [], "paging": paging}))
+    fetched, _ = read("mentions", page_at(speaker.url))
+    assert (fetched.is_complete, fetched.ledger_status, len(speaker.heard)) == (False, "missing", 1)
+
+
 # -- metrics that die -----------------------------------------------------------------------------------------------------------------
 
 
@@ -569,6 +609,41 @@ def test_counts_that_are_none_are_blanked_and_set_aside_and_the_post_stays(read:
     assert (fetched.is_complete, fetched.blanked, len(records)) == (True, 1, 27)
     assert records[0]["reactions"]["summary"]["total_count"] is None
     assert json.loads(aside)["field"] == "reactions.summary.total_count"
+
+
+@pytest.mark.parametrize("name", ["other clicks", "a.b", "a", "a[0]", ""])
+def test_a_count_that_is_none_is_blanked_whatever_its_name(read: Read, speaker: Speaker, name: str) -> None:
+    many = [post(number) for number in range(1, 28)][::-1]
+    value = {name: -1, "link clicks": 3, "a.b.c": 2}
+
+    def numbers(identity: str, names: list[str]) -> tuple[int, Any]:
+        return numbers_of(*names, value=value if identity.endswith("_27") else 1)
+
+    speaker.answers(serve(many, numbers))
+    fetched, records = read("posts", page_at(speaker.url), days=40)
+    assert (fetched.is_complete, len(records)) == (True, 27)
+    assert set(map(str, records[0]["insights"]["data"][0]["values"][0]["value"].items())) == set(map(str, (value | {name: None}).items()))
+
+
+def test_persons_and_tokens_that_come_unasked_with_our_posts_do_not_pass(read: Read, speaker: Speaker) -> None:
+    siti = {"id": "24100000000000007", "name": "Siti Rahma"}
+    links = {"next": f"https://graph.facebook.com/more?access_token={TOKEN}", "cursors": {"after": "a"}}
+    told = post(12, message="Salam dari Siti Rahma, 0812-5550-0007", message_tags=[siti], story="Siti Rahma bersama LAZ Cahaya") | {
+        "from": siti, "to": {"data": [siti]}, "with_tags": {"data": [siti]}, "story_tags": [siti],
+        "comments": {"data": [{"id": "12_1", "message": "Siti", "from": siti}], "summary": {"total_count": 1}, "paging": links},
+        "reactions": {"data": [siti], "summary": {"total_count": 2}, "paging": links},
+        "attachments": {"data": [{"media_type": "photo", "title": "Siti Rahma", "description": "Siti", "url": "siti", "media": {"alt": "Siti"}}]},
+    }  # fmt: skip
+
+    def numbers(_: str, names: list[str]) -> tuple[int, Any]:
+        return 200, numbers_of(*names)[1] | {"paging": links}
+
+    speaker.answers(serve([told], numbers))
+    fetched, records = read("posts", page_at(speaker.url))
+    assert fetched.is_complete
+    assert records[0]["message"] == "Salam dari @…, …"
+    assert "siti" not in json.dumps(records).lower()
+    assert "24100000000000007" not in json.dumps(records)
 
 
 @pytest.mark.parametrize("given", [{}, {"comments": None, "reactions": None, "shares": None}, {"comments": {}, "reactions": {"data": []}}])
