@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from connectors.privacy import Pseudonyms
 
 LOGGER = logging.getLogger("tolok")
-# Enough to keep both of today's platforms busy at once; each host has its own, lower, limit.
-THREADS = 16
+Who = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,10 @@ class Wish:
     zone: str
     history: timedelta
     allowances: Mapping[str, Allowance]
+
+    def allowance(self, platform: str) -> Allowance:
+        """The bounds on a platform: the institution's own, else the platform's."""
+        return self.allowances.get(platform, platforms()[platform].allowance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,10 @@ class Job:
     refused: tuple[Refusal, ...] = ()
 
     @property
+    def who(self) -> Who:
+        return self.account.institution_id, self.connector.platform, self.account.account_id, self.stream.name
+
+    @property
     def is_rest(self) -> bool:
         """It goes on with lists that an earlier run left, or is a backfill."""
         return all(due.is_extra for due in self.due)
@@ -91,6 +99,9 @@ def windows_due(stream: Stream, now: datetime, fetched_until: datetime | None, h
         start = now - stream.lookback
     else:
         start = min(now - stream.lookback, fetched_until)
+        if stream.day_zone is not None:
+            # Of the last days too little was told then, or nothing: the nights that were missed would have asked for them again.
+            start = min(start, fetched_until - stream.restates + timedelta(days=1))
     start = max(start, _begins(stream, now))
     if stream.align is not None:
         start = floor(start, stream.align)
@@ -144,12 +155,13 @@ def _takes_an_end(stream: Stream) -> bool:
     )
 
 
-def plan(
+def plan(  # noqa: PLR0913
     connection: duckdb.DuckDBPyConnection,
     wishes: Mapping[str, Wish],
     now: datetime,
     selected: Callable[[Connector, Stream], bool],
     span: tuple[date, date] | None = None,
+    ahead: Mapping[Who, datetime] | None = None,
 ) -> list[Job]:
     """What is to be asked of whom, from the ledger of what came before.
 
@@ -159,10 +171,12 @@ def plan(
         now: the instant of asking.
         selected: which streams.
         span: first and last day of a backfill, in each institution's zone; None: a night.
+        ahead: until when streams were read by fetches that the ledger does not know yet.
     """
     for table in LEDGERS:
         ensure(connection, table)
-    until, rests, refused = _read_until(connection), _rests(connection), _refused(connection)
+    until = _read_until(connection) | dict(ahead or {})
+    rests, refused = _rests(connection), _refused(connection)
     jobs = []
     for institution_id, wish in wishes.items():
         budgets = {
@@ -188,7 +202,6 @@ def plan(
     return jobs
 
 
-Who = tuple[str, str, str, str]
 WHO = "institution_id, platform, account_id, stream"
 
 
@@ -255,7 +268,7 @@ def _complete(connection: duckdb.DuckDBPyConnection, who: Who) -> list[Window]:
 
 def _budget(connection: duckdb.DuckDBPyConnection, institution_id: str, platform: str, wish: Wish, now: datetime) -> DayBudget:
     """What is left of the platform's day, after what earlier runs of the same day used."""
-    allowance = wish.allowances.get(platform, platforms()[platform].allowance)
+    allowance = wish.allowance(platform)
     of_today = [institution_id, platform, allowance.day_began(now)]
     spent = first(
         connection,
@@ -281,7 +294,7 @@ def fetch_all(  # noqa: PLR0913
     waiting_s: float,
     progress: Callable[[str], None],
 ) -> None:
-    """Fetch every job at once, each into files of its own under `incoming/<run_id>/`. No database is open meanwhile.
+    """Fetch every job, all platforms at once, each job into files of its own under `incoming/<run_id>/`. No database is open meanwhile.
 
     Raises:
         ExceptionGroup: faults of ours (not of a platform), after every other job has ended and its files are safe.
@@ -291,30 +304,55 @@ def fetch_all(  # noqa: PLR0913
     hosts, budget = Hosts(), WaitingBudget(waiting_s)
     bugs: list[Exception] = []
     LOGGER.info("fetch", extra={"facts": {"streams": len(jobs)}})
-    rests, others = ([(number, job) for number, job in enumerate(jobs) if job.is_rest is is_rest] for is_rest in (True, False))
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="tolok-fetch") as pool:
+    # First what earlier runs left: one account's newest could use up the platform's day, night after night, before another's rest.
+    rests = Counter(job.connector.platform for job in jobs if job.is_rest)
+    held = [(number, job) for number, job in enumerate(jobs) if rests[job.connector.platform] and not job.is_rest]
+    begun = [(number, job) for number, job in enumerate(jobs) if job.is_rest or not rests[job.connector.platform]]
+    running: dict[Future[None], Job] = {}
+    with Pools() as pools:
         try:
-            # Two rounds: were all asked at once, one account's newest could use up the day's budget, night after night, before another's rest.
-            for round_ in (rests, others):
-                futures = {
-                    pool.submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, hosts, budget): job for number, job in round_
-                }
-                for future in as_completed(futures):
-                    job = futures[future]
+            while begun or running:
+                for number, job in begun:
+                    running[pools.of(job).submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, hosts, budget)] = job
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
                     if (bug := future.exception()) is not None:
                         if not isinstance(bug, Exception):
                             raise bug  # noqa: TRY301 whatever ends the loop ends the others
                         bugs.append(bug)
+                    rests[job.connector.platform] -= job.is_rest
                     progress(f"{job.account.label} {job.stream.name}")
+                begun = [(number, job) for number, job in held if not rests[job.connector.platform]]
+                held = [(number, job) for number, job in held if rests[job.connector.platform]]
         except BaseException:
             # Told to stop: no list is begun, those under way end at their next page, and what came is landed.
             budget.stop()
             clock.wake()
-            pool.shutdown(wait=False, cancel_futures=True)
+            pools.cancel()
             raise
     if bugs:
         message = "Some streams could not be fetched because of a fault in Tolok; the others were."
         raise ExceptionGroup(message, bugs)
+
+
+class Pools(ExitStack):
+    """Threads for each host of a platform, as many as it lets through: whom one makes wait holds no thread of another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pools: dict[tuple[str, str], ThreadPoolExecutor] = {}
+
+    def of(self, job: Job) -> ThreadPoolExecutor:
+        where = job.connector.platform, job.account.base_url
+        if where not in self._pools:
+            threads = ThreadPoolExecutor(job.connector.limits.concurrent, thread_name_prefix=f"tolok-fetch-{job.connector.platform}")
+            self._pools[where] = self.enter_context(threads)
+        return self._pools[where]
+
+    def cancel(self) -> None:
+        """Begin nothing more."""
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fetch_job(  # noqa: PLR0913

@@ -15,7 +15,7 @@ import yaml
 from pipelines.tables import Column, Table, key
 
 # Semantic: a column gone or with another meaning raises the first number, a column more the second, a text the third.
-SCHEMA_VERSION = "1.0.0"
+SCHEMA_VERSION = "1.1.0"
 
 DATA_DICTIONARY = Table(
     "meta.data_dictionary",
@@ -111,4 +111,33 @@ def _goal_column(table: Table, column: Column) -> str | None:
 
 def changelog_rows() -> list[dict[str, Any]]:
     """The schema's history."""
-    return [{"version": "1.0.0", "position": 1, "change": "First published schema.", "change_id": "Skema pertama yang diterbitkan."}]
+    told = {
+        "1.0.0": [("First published schema.", "Skema pertama yang diterbitkan.")],
+        "1.1.0": [
+            (
+                "mart.account_days: what flowed on the platform's own day (reach, views, ...) and day_basis; such a day may have no snapshot.",
+                "mart.account_days: yang mengalir pada hari milik platform (reach, views, ...) dan day_basis; hari itu boleh tanpa potret.",
+            ),
+            (
+                "mart.posts: content_group_id, and the types reel, short, video, live, carousel and story.",
+                "mart.posts: content_group_id, dan jenis reel, short, video, live, carousel, dan story.",
+            ),
+            (
+                "ref.availability: streams, metric, definition_version, paid_scope; ref.stream: expires_hours; meta.coverage: retired_fields.",
+                "ref.availability: streams, metric, definition_version, paid_scope; ref.stream: expires_hours; meta.coverage: retired_fields.",
+            ),
+            (
+                "reach, reach_lower and reach_upper are computed where a platform gives them.",
+                "reach, reach_lower, dan reach_upper dihitung bila platform memberikannya.",
+            ),
+            (
+                "mart.goal_scorecard: no trend, previous value or benchmark crosses a day of ref.definition_break.",
+                "mart.goal_scorecard: tren, nilai sebelumnya, dan tolok banding tidak melewati hari di ref.definition_break.",
+            ),
+        ],
+    }
+    return [
+        {"version": version, "position": place, "change": change, "change_id": change_id}
+        for version, changes in told.items()
+        for place, (change, change_id) in enumerate(changes, 1)
+    ]

@@ -28,7 +28,7 @@ from assets.indicators.measures import POST_MEASURES
 from assets.indicators.values import KEY_COLUMNS, VALUE_COLUMNS, VALUE_KEY
 from assets.made import Content, Made
 from assets.reference import ACCOUNT, INDICATOR, LOCAL_DAY, REFERENCE
-from assets.staging.things import ACCOUNT_DAYS, COVERAGE, MENTION_HOURS, POST_DAYS, POSTS
+from assets.staging.things import ACCOUNT_DAYS, CONTENT_GROUPS, COVERAGE, MENTION_HOURS, POST_DAYS, POSTS
 from pipelines import disk
 from pipelines.stamps import Seen, Stamp, current, unapproved
 from pipelines.tables import Column, Table, key
@@ -89,7 +89,12 @@ _POSTS = Table(
             for column in POSTS.columns
             if column.name in {"institution_id", "platform", "account_id", "post_id", "day", "created_at"}
         ),
-        key("post_type", "VARCHAR", "post, quote, reply (to somebody else) or repost"),
+        key("post_type", "VARCHAR", "post, quote, reel, short, video, live, carousel, story, reply (to somebody else) or repost"),
+        Column(
+            "content_group_id",
+            "VARCHAR",
+            "platform/post_id of the earliest post that says the same in another account within a day, or its own; NULL for replies and reposts",
+        ),
         Column("url", "VARCHAR", "Where it stands; NULL = it was deleted"),
         Column(
             "excerpt",
@@ -98,9 +103,10 @@ _POSTS = Table(
         ),
         *(column for column in POSTS.columns if column.name in {"hashtags", "language", "is_giveaway", "deleted_at"}),
         *(
-            Column(column.name, column.type, f"{column.comment}; NULL also for replies and reposts", nullable=True)
+            Column(column.name, column.type, f"{column.comment}; NULL also for stories, replies and reposts", nullable=True)
             for column in POST_MEASURES.columns
-            if column.name not in {"institution_id", "platform", "account_id", "post_id", "day", "created_at", "post_type"}
+            if column.name
+            not in {"institution_id", "platform", "account_id", "post_id", "day", "created_at", "post_type", "not_permitted", "retired"}
         ),
     ),
     key=("institution_id", "platform", "account_id", "post_id"),
@@ -112,15 +118,17 @@ def _posts() -> Product:
     measured = [column.name for column in _POSTS.columns if column.name in POST_MEASURES.names and column.name not in POSTS.names]
     query = f"""
         SELECT p.institution_id, p.platform, p.account_id, p.post_id, p.day, p.created_at, p.post_type,
+               g.content_group_id,
                CASE WHEN p.deleted_at IS NULL THEN replace(a.post_url, '{{post_id}}', p.version_id) END AS url,
                CASE WHEN p.deleted_at IS NULL THEN left(regexp_replace(p.text, '\\s+', ' ', 'g'), {EXCERPT_CHARS}) END AS excerpt,
                p.hashtags, p.language, p.is_giveaway, p.deleted_at, {", ".join(f"m.{name}" for name in measured)}
         FROM {POSTS.name} AS p
         JOIN {ACCOUNT.name} AS a USING (institution_id, platform, account_id)
         LEFT JOIN {POST_MEASURES.name} AS m USING (institution_id, platform, account_id, post_id)
+        LEFT JOIN {CONTENT_GROUPS.name} AS g USING (institution_id, platform, account_id, post_id)
         WHERE p.institution_id = $institution_id AND p.post_type <> 'thread_part'
     """
-    return Product(_POSTS, f"SELECT {', '.join(_POSTS.names)} FROM ({query})", (POSTS, POST_MEASURES, ACCOUNT))
+    return Product(_POSTS, f"SELECT {', '.join(_POSTS.names)} FROM ({query})", (POSTS, POST_MEASURES, CONTENT_GROUPS, ACCOUNT))
 
 
 def _values() -> Product:

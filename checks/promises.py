@@ -127,7 +127,9 @@ STATUSES = (
     "not_applicable",
 )
 LEDGER_STATUSES = ("expected", "fetched", "revised", "unavailable", "not_permitted", "retired", "lost")
-POST_TYPES = ("post", "quote", "thread_part", "reply", "repost")
+POST_TYPES = ("post", "quote", "reel", "short", "video", "live", "carousel", "story", "thread_part", "reply", "repost")
+
+OF_ACCOUNTS = ("followers", "following", "posts_total", "reach", "reach_7d", "reach_28d")
 
 # Differences of counters may be negative (unlikes, purges), and so may what is made of them. All other counts may not.
 MOVEMENTS = (
@@ -399,9 +401,9 @@ OF_FACTS: tuple[Promise, ...] = (
     promise(
         "staging.account_days",
         "followers-not-negative",
-        "Followers, followed and posts of an account are not negative.",
-        *map(partial(between, low=0), ("followers", "following", "posts_total")),
-        over=Rows(("followers", "following", "posts_total")),
+        "Followers, followed, posts of an account, and people reached, are not negative.",
+        *map(partial(between, low=0), OF_ACCOUNTS),
+        over=Rows(OF_ACCOUNTS),
     ),
     promise(
         "staging.account_days",

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from connectors import fitness
-from connectors.failures import DoorError, Gone, MetricRefused, NotPermitted, PermanentFailure, TemporaryFailure
+from connectors.failures import DoorError, Gone, MetricRefused, NotPermitted, TemporaryFailure
 from connectors.metrics import Register, Status
 from connectors.paging import Answer, Paging, Request
 
@@ -73,7 +73,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class ById:
-    """The things behind a page's records, many ids a call; what is not given is left out (deleted or hidden meanwhile)."""
+    """The things behind a page's records, many ids a call, in the list's order; what is not given is left out (deleted or hidden meanwhile)."""
 
     path: str
     id_of: str
@@ -88,7 +88,7 @@ class Nested:
     """A list inside each record that may have more pages: it is read to its end, by an address of its own.
 
     Args:
-        into: the record's member that holds the list: `{"data": [...], "paging": {...}}`.
+        into: the record's member that holds the list: `{"data": [...], "paging": {...}}`; `items` is its name where it is not `data`.
         path: the list's own address, `{id}` is filled in.
         params: its parameters.
         paging: how its next page is asked for, from the member as the answer.
@@ -100,6 +100,7 @@ class Nested:
     paging: Paging
     params: Mapping[str, str] = field(default_factory=dict)
     inner: Nested | None = None
+    items: str = "data"
 
 
 class Completer:
@@ -135,7 +136,10 @@ class Completer:
             wanted = ids[start : start + by_id.at_most]
             request = Request(self._address(by_id.path, filled), (*by_id.params.items(), (by_id.param, ",".join(wanted))))
             given = self._door.get(request).member(by_id.records)
-            things += [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+            place = {identity: at for at, identity in enumerate(wanted)}
+            found = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+            # A list that is newest first is left at its last thing, so the order is not left to the platform.
+            things += sorted(found, key=lambda one: place.get(str(fitness.member(one, self._stream.kind.key)), len(place)))
         return things
 
     # -- numbers beside records ----------------------------------------------------------------------------------------------------
@@ -146,22 +150,49 @@ class Completer:
         for record in records:
             if beside.asked(record):
                 by_kind.setdefault(beside.kind_of(record), []).append(record)
+        given_none: dict[str, MetricRefused] = {}
         for kind, of_kind in by_kind.items():
-            left, odd = of_kind, set[str]()
-            for _ in range(ROUNDS * 2):
-                metrics = self._asked_for(kind, odd)
-                if self._stream.metrics and not metrics:
-                    for record in left:
-                        record[beside.into] = None
-                    left = []
-                if not left:
-                    break
-                left = self._round(beside, kind, left, metrics, filled)
-                if left and metrics == self._asked_for(kind, odd):
-                    odd |= self._learn(beside, kind, left[0], metrics, filled)
-            if left:
-                message = f"{self._stream.name}: the platform refuses numbers and does not say which. What came is kept."
-                raise TemporaryFailure(message)
+            try:
+                self._of_kind(beside, kind, of_kind, filled)
+            except MetricRefused as failure:
+                given_none[kind] = failure
+        self._leave_out(beside, by_kind, given_none)
+
+    def _of_kind(self, beside: Beside, kind: str, records: list[Record], filled: Mapping[str, str]) -> None:
+        """Ask round by round, each time without what was found to be refused.
+
+        Raises:
+            MetricRefused: none of the numbers is given of this kind of thing.
+            TemporaryFailure: numbers are refused, and which ones does not become known.
+        """
+        left, odd = records, set[str]()
+        for _ in range(ROUNDS * 2):
+            metrics = self._asked_for(kind, odd)
+            if self._stream.metrics and not metrics:
+                for record in left:
+                    record[beside.into] = None
+                return
+            left = self._round(beside, kind, left, metrics, filled)
+            if not left:
+                return
+            if metrics == self._asked_for(kind, odd):
+                odd |= self._learn(beside, kind, left[0], metrics, filled)
+        message = f"{self._stream.name}: the platform refuses numbers and does not say which. What came is kept."
+        raise TemporaryFailure(message)
+
+    def _leave_out(self, beside: Beside, by_kind: Mapping[str, list[Record]], given_none: Mapping[str, MetricRefused]) -> None:
+        """One kind of thing of which no number is given costs the others nothing; where no kind has any, something else is wrong.
+
+        Raises:
+            MetricRefused: nothing was answered of any kind.
+        """
+        for kind, failure in given_none.items():
+            if not self._register.has_answers:
+                raise failure
+            for metric in self._register.wanted(kind):
+                self._register.refuse(metric, kind, "retired")
+            for record in by_kind[kind]:
+                record.setdefault(beside.into, None)
 
     def _asked_for(self, kind: str, odd: Collection[str]) -> tuple[str, ...]:
         return tuple(metric for metric in self._register.wanted(kind) if metric not in odd)
@@ -207,7 +238,7 @@ class Completer:
         found = refused_of(metrics, ask)
         if len(found) == len(metrics) > 1:
             message = f"{self._stream.name}: the platform gives none of the numbers that were asked for. What came is kept."
-            raise PermanentFailure(message)
+            raise MetricRefused(message)
         odd = {metric for metric in found if self._register.is_given(metric, kind)}
         for metric in found.keys() - odd:
             self._register.refuse(metric, kind, found[metric])
@@ -240,10 +271,12 @@ class Completer:
     def _batch(self, url: str, paths: Sequence[str]) -> list[Record | DoorError]:
         """The answers to many questions sent as one. A part that may be answered later is asked again; the others are not."""
         replies: dict[int, Record | DoorError] = {}
-        for _ in range(ROUNDS):
+        for round_ in range(ROUNDS):
             left = [at for at in range(len(paths)) if isinstance(replies.get(at, TemporaryFailure("")), TemporaryFailure)]
             if not left:
                 break
+            if round_:
+                self._door.rest(round_)
             parts = json.dumps([{"method": "GET", "relative_url": paths[at]} for at in left], separators=(",", ":"))
             answer = self._door.get(Request(url, form=(("batch", parts), ("include_headers", "false"))))
             for at, part in zip(left, _parts(answer, len(left)), strict=True):
@@ -262,7 +295,7 @@ class Completer:
 
     def _read_on(self, nested: Nested, record: Record, filled: Mapping[str, str]) -> None:
         held = record.get(nested.into)
-        if not isinstance(held, dict) or not isinstance(held.get("data"), list):
+        if not isinstance(held, dict) or not isinstance(held.get(nested.items), list):
             return
         key = str(fitness.key_of(record, "id"))
         request = Request(self._address(nested.path.replace("{id}", quote(key, safe="")), filled), tuple(nested.params.items()))
@@ -272,12 +305,12 @@ class Completer:
             if following is None:
                 break
             last = self._door.get(following)
-            data = last.member("data")
-            held["data"] += data if isinstance(data, list) else []
+            data = last.member(nested.items)
+            held[nested.items] += data if isinstance(data, list) else []
             request = following
         held.pop("paging", None)
         if nested.inner is not None:
-            for one in held["data"]:
+            for one in held[nested.items]:
                 if isinstance(one, dict):
                     self._read_on(nested.inner, one, filled)
 

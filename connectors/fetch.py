@@ -20,7 +20,7 @@ import msgspec
 
 from connectors import fitness
 from connectors.beside import Completer, refused_of
-from connectors.failures import BudgetSpent, DoorError, MetricRefused, NotPermitted, PagingLoop, PermanentFailure, TemporaryFailure
+from connectors.failures import BudgetSpent, DoorError, Gone, MetricRefused, NotPermitted, PagingLoop, PermanentFailure, TemporaryFailure
 from connectors.metrics import Refusal, Register
 from connectors.paging import Answer, Request
 from connectors.privacy import Pseudonyms, is_by_erased, minimise
@@ -149,7 +149,13 @@ def fetch_window(  # noqa: PLR0913 the things that a fetch needs, none of them d
     reading = _Reading(stream, account, pseudonyms, fetched, write, set_aside)
     asking = _Asking(stream, account, door, register, window)
     try:
-        _read_pages(first_request(stream, account, window, resume_from), reading, asking, budget)
+        try:
+            _read_pages(first_request(stream, account, window, resume_from), reading, asking, budget)
+        except Gone:
+            if resume_from is None or fetched.pages or stream.resume is None or not stream.resume.cursor:
+                raise
+            # The page's name did not live until tonight: the list is read from its beginning.
+            _read_pages(first_request(stream, account, window), reading, asking, budget)
     except BudgetSpent as end:
         fetched.ledger_status, fetched.reason = end.ledger_status, str(end)
         fetched.is_budget_spent = True

@@ -189,6 +189,14 @@ class Door:
         """As `get`, in one attempt: for a question whose answer tells how things stand."""
         return self._once(request)
 
+    def rest(self, rounds: int) -> None:
+        """Wait before parts of an answer are asked for again, longer each time.
+
+        Raises:
+            BudgetSpent: the run may not wait so long.
+        """
+        self._sleep(float(min(30, 2**rounds)))
+
     def close(self) -> None:
         self._wire.close()
 

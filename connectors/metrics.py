@@ -64,17 +64,20 @@ class Register:
     """
 
     def __init__(self, metrics: Iterable[Metric], today: date, known: Iterable[Refusal] = ()) -> None:
-        self._metrics = {metric.name: metric for metric in metrics}
-        self._living = tuple(metric for metric in self._metrics.values() if metric.lives(today))
+        self._metrics = tuple(metrics)
+        self._living = tuple(metric for metric in self._metrics if metric.lives(today))
         self._refused: dict[tuple[str, str], Status] = {
-            (one.metric, one.kind): one.status
-            for one in known
-            if one.metric in self._metrics and one.entry == self._metrics[one.metric].entry
+            (one.metric, one.kind): one.status for one in known if one.entry == self._entry(one.metric, one.kind)
         }
         self._answered: set[str] = set()
         self._given: set[tuple[str, str]] = set()
         self.news: list[Refusal] = []
-        self._gone = {metric.name for metric in self._metrics.values() if metric.retired is not None and metric.retired <= today}
+        living = {metric.name for metric in self._living}
+        self._gone = {metric.name for metric in self._metrics if metric.retired is not None and metric.retired <= today} - living
+
+    def _entry(self, name: str, kind: str) -> str | None:
+        """The entry by which a metric is asked for, for things of a kind: a name may have one for each of several kinds."""
+        return next((one.entry for one in self._metrics if one.name == name and (not one.kinds or kind in one.kinds)), None)
 
     def wanted(self, kind: str = "") -> tuple[str, ...]:
         """The metrics to ask for, for things of a kind."""
@@ -87,7 +90,7 @@ class Register:
     def refuse(self, metric: str, kind: str, status: Status) -> None:
         """The platform does not give it; it is not asked for again in this window."""
         self._refused[metric, kind] = status
-        self.news.append(Refusal(metric, kind, status, self._metrics[metric].entry))
+        self.news.append(Refusal(metric, kind, status, self._entry(metric, kind) or ""))
 
     def answered(self, metrics: Iterable[str]) -> None:
         self._answered.update(metrics)
@@ -99,6 +102,10 @@ class Register:
     def is_given(self, metric: str, kind: str) -> bool:
         """Another thing of the kind was told it in this window: what refuses it is one thing, not the platform."""
         return (metric, kind) in self._given
+
+    @property
+    def has_answers(self) -> bool:
+        return bool(self._answered)
 
     def missing(self, status: Status) -> set[str]:
         """The metrics that are given for no kind of thing at all, for this reason."""

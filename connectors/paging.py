@@ -58,7 +58,7 @@ class Answer:
             return None
         try:
             value: object = msgspec.json.decode(self.top[head])
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             message = f"The answer's member {head!r} cannot be read."
             raise TemporaryFailure(message) from None
         for part in rest:
@@ -93,15 +93,20 @@ def body_cursor(path: str, param: str) -> Paging:
     return following
 
 
-def graph_cursor(path: str = "paging") -> Paging:
-    """Meta's lists: `after` is asked for as long as there is a `next`, whose own address holds the token and is not followed."""
+def graph_cursor(path: str = "paging", *, says_next: bool = True) -> Paging:
+    """Meta's lists: `after` is asked for as long as there is a `next`, whose own address holds the token and is not followed.
+
+    Lists that may never say `next` (`says_next=False`) end at a page that is empty or has no cursor.
+    """
 
     def following(request: Request, answer: Answer) -> Request | None:
         paging = answer.member(path)
-        if not isinstance(paging, dict) or not paging.get("next"):
+        if not isinstance(paging, dict):
             return None
         cursors = paging.get("cursors")
         after = cursors.get("after") if isinstance(cursors, dict) else None
+        if not paging.get("next") and (says_next or not after or not answer.member("data")):
+            return None
         if not isinstance(after, str) or not after:
             raise TemporaryFailure(UNREADABLE)
         return request.with_params(after=after)

@@ -40,10 +40,12 @@ class Private:
         drop: a deny-list, for our own items, so that a new field of the platform's arrives too.
         pseudonym: ids of people, replaced by HMAC-SHA256 unless they are the institution's own.
         redact: our own text: kept, without other people's handles, addresses and numbers.
+        names: where names stand of those whom our own text names in full (Facebook's tags): these are taken out of it too.
         flags_from: other people's text: replaced by the member `flags` of the record, and dropped.
         mentions: where the ids or handles of those who are @mentioned stand; gives `flags.mentions_us`.
         author: where the id of the author stands; gives `flags.by_us` and `flags.by_staff`.
         author_handle: where the author's handle stands beside the id, for platforms whose ids of people are not those of their accounts.
+        own: a member that is true where the platform says that the record is ours, whatever our name is by now; gives `flags.by_us` too.
         is_mention: every record of the list mentions the account, whether its text does or not (the platform's own list of tags).
         is_foreign_text: says of a record of ours that its text is somebody else's (a repost): then the text is dropped.
         items_of: pairs of paths, a person's id and the ids of items by that person: with the person these are erased too.
@@ -53,10 +55,12 @@ class Private:
     drop: tuple[str, ...] = ()
     pseudonym: tuple[str, ...] = ()
     redact: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     flags_from: str | None = None
     mentions: tuple[str, ...] = ()
     author: str | None = None
     author_handle: str | None = None
+    own: str | None = None
     is_mention: bool = False
     is_foreign_text: Callable[[Record], bool] | None = None
     items_of: tuple[tuple[str, str], ...] = ()
@@ -152,6 +156,7 @@ def is_by_erased(record: Record, private: Private, account: Account, pseudonyms:
 def minimise(record: Record, private: Private, account: Account, pseudonyms: Pseudonyms) -> Record:
     """The record as it may be landed. Flags are taken before anything is dropped or replaced."""
     found = _flags(record, private, account)
+    names = sorted({str(name) for path in private.names for name in _values(record, path.split(".")) if name}, key=len, reverse=True)
     if private.keep:
         record = _kept(record, private.keep)
     for path in private.drop:
@@ -160,7 +165,7 @@ def minimise(record: Record, private: Private, account: Account, pseudonyms: Pse
         for path in private.redact:
             _edit(record, path.split("."), None)
     for path in private.redact:
-        _edit(record, path.split("."), lambda text: redact(plain(str(text)), _own_handles(account)))
+        _edit(record, path.split("."), lambda text: redact(_without(plain(str(text)), names), _own_handles(account)))
     for path in private.pseudonym:
         _edit(record, path.split("."), lambda person: _pseudonym(person, account, pseudonyms))
     if private.items_of:
@@ -168,6 +173,13 @@ def minimise(record: Record, private: Private, account: Account, pseudonyms: Pse
     if found is not None:
         record["flags"] = found
     return record
+
+
+def _without(text: str, names: Sequence[str]) -> str:
+    """The text without these names, whatever their case."""
+    for name in names:
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "@…", text, flags=re.IGNORECASE)
+    return text
 
 
 def _own_handles(account: Account) -> frozenset[str]:
@@ -233,6 +245,7 @@ def _flags(record: Record, private: Private, account: Account) -> dict[str, bool
     # Some platforms name the author of a comment by the handle alone.
     handles = {str(value).lower() for path in (private.author, private.author_handle) if path for value in _values(record, path.split("."))}
     found["by_us"] = author in account.own_ids or not handles.isdisjoint(account.own_handles)
+    found["by_us"] |= private.own is not None and any(value is True for value in _values(record, private.own.split(".")))
     found["by_staff"] = author is not None and author in account.staff_ids
     return found
 

@@ -17,19 +17,22 @@ from connectors.paging import graph_cursor, whole
 from connectors.privacy import Private
 from connectors.streams import Connector, Daily, Event, Limits, LongLived, Resume, Snapshot, Stream
 
-# The documentation names no zone for its days; an end at midnight in California or in Greenwich gives the same date.
+# The documentation names no zone for its days. An end at midnight in Greenwich or in California (07:00 or 08:00 here) gives the same date.
 ZONE = "UTC"
-EARLIEST = datetime(2024, 4, 13, 7, 0, tzinfo=UTC)
+# The first whole day of ours after the instant (13 April 2024, 07:00) before which the API refuses to be asked.
+EARLIEST = datetime(2024, 4, 14, tzinfo=UTC)
+# The documentation of mentions says that there is no `next`, its examples of the other lists show none: the cursor alone leads on.
+PAGES = graph_cursor(says_next=False)
 REPOST = "REPOST_FACADE"
 THREAD_METRICS = tuple(
     Metric(name, note=note)
     for name, note in (
         ("views", "In development, says the vendor."),
         ("likes", ""),
-        ("replies", "Direct ones; answers to answers are not counted."),
+        ("replies", "The vendor says of a thread both: all answers, and none to answers."),
         ("reposts", ""),
         ("quotes", ""),
-        ("shares", ""),
+        ("shares", "In development, says the vendor."),
     )
 )
 THREAD_FIELDS = "id,media_type,media_product_type,permalink,timestamp,text,shortcode,is_quote_post"
@@ -77,7 +80,8 @@ CONNECTOR = Connector(
         renewal_url="{base_url}/refresh_access_token",
         grant_type="th_refresh_token",
     ),
-    limits=Limits(requests=200, per=timedelta(hours=1), concurrent=4, peace_s=peace_s),
+    # 4,800 times the impressions of the last 24 hours, of which ten are the least that is reckoned with.
+    limits=Limits(requests=48_000, per=timedelta(hours=24), concurrent=4, peace_s=peace_s),
     judge=judge,
     streams=(
         Stream(
@@ -95,7 +99,7 @@ CONNECTOR = Connector(
             "posts",
             "GET /{api_version}/{account_id}/threads",
             params={"fields": THREAD_FIELDS, "limit": "50"},
-            paging=graph_cursor(),
+            paging=PAGES,
             records="data",
             kind=Snapshot(key="id"),
             description="One row per thread and snapshot day with its insights, for threads of the last 30 days; reposts included, without numbers.",
@@ -115,7 +119,7 @@ CONNECTOR = Connector(
             "comments",
             "GET /{api_version}/{account_id}/threads",
             params={"fields": "id,timestamp,media_type,has_replies", "limit": "50"},
-            paging=graph_cursor(),
+            paging=PAGES,
             records="data",
             kind=Event(key="id", at="timestamp"),
             description="One row per answer to threads of the last 30 days, answers to answers too: times, ids and flags, no text.",
@@ -124,19 +128,20 @@ CONNECTOR = Connector(
             newest_first="timestamp",
             parents_back=timedelta(days=30),
             resume=BY_CURSOR,
+            hourly=True,
             beside=Beside(_answers_path, "comments", params=ANSWERS, asked=may_have_answers),
-            nested=Nested("comments", "/{api_version}/{id}/conversation", graph_cursor(), ANSWERS),
+            nested=Nested("comments", "/{api_version}/{id}/conversation", PAGES, ANSWERS),
             unfold=comments_of("thread_id", "replied_to"),
             private=Private(
                 keep=("id", "timestamp", "thread_id", "parent_id", "author_id"),
-                pseudonym=("author_id",), flags_from="text", author="author_id",
+                pseudonym=("author_id",), flags_from="text", author="author_id", own="is_reply_owned_by_me",
             ),
         ),
         Stream(
             "mentions",
             "GET /{api_version}/{account_id}/mentions",
             params={"fields": "id,text,timestamp,username", "limit": "50"},
-            paging=graph_cursor(),
+            paging=PAGES,
             records="data",
             kind=Event(key="id", at="timestamp"),
             description="One row per thread by somebody else that mentions the account: times, ids and flags, no text.",

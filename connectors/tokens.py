@@ -26,7 +26,8 @@ from urllib.parse import quote_plus
 from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from connectors.failures import DoorError, NotPermitted, TemporaryFailure
+from connectors.failures import DoorError, NotPermitted, Reaction, TemporaryFailure
+from connectors.graph import judge
 from connectors.http import ASK_AGAIN, hint_s
 from connectors.secret import Secret
 from connectors.wire import Reply, Wire
@@ -324,10 +325,12 @@ class SelfRenewing(Tokens):
     """
 
     _auth: LongLived
+    # The platform could not be asked: the token that lives serves this run, and the next one asks again.
+    _is_put_off: bool = False
 
     def _living(self, kept: Kept | None, refused: Secret | None, early: timedelta) -> Secret | None:
         token = super()._living(kept, refused, timedelta(0))
-        if token is None or kept is None or kept.renewed_at is None or not early:
+        if token is None or kept is None or kept.renewed_at is None or not early or self._is_put_off:
             return token
         is_first = kept.access_token.reveal() == self._grant.refresh_token.reveal()
         wait = self._auth.least_age if is_first else self._auth.renewed_every
@@ -339,7 +342,11 @@ class SelfRenewing(Tokens):
             salt, token = secrets.token_hex(16), self._grant.refresh_token
             first = Kept(salt, _fingerprint(salt, token), token, token)
             return self._keep(first, expires_at=now + self._auth.lifetime, renewed_at=now).access_token
-        answer, said = self._judge(self._ask(kept.access_token))
+        try:
+            answer, said = self._judge(self._ask(kept.access_token))
+        except TemporaryFailure:
+            self._is_put_off = True
+            raise
         if answer is None:
             if kept.expires_at is not None and now < kept.expires_at:
                 return self._keep(kept, renewed_at=now).access_token
@@ -359,10 +366,13 @@ class SelfRenewing(Tokens):
             wire.close()
 
     def _judge(self, reply: Reply) -> tuple[dict[str, Any] | None, str]:
-        """As for refresh tokens; Meta says with a 400 and a number that it will not."""
-        error = _decoded(reply.body).get("error")
-        if reply.status in {400, 401, 403} and isinstance(error, dict) and not error.get("is_transient"):
-            return None, f"code {error['code']}" if isinstance(error.get("code"), int) else ""
+        """As for refresh tokens; Meta says with a 400 and a number that it will not, or not now."""
+        if 300 <= reply.status < 500 and reply.status not in ASK_AGAIN:  # noqa: PLR2004 the HTTP classes
+            verdict = judge(reply.status, _decoded(reply.body))
+            if verdict is None or verdict.reaction not in {Reaction.RETRY, Reaction.WAIT}:
+                return None, verdict.told if verdict is not None else str(reply.status)
+            message = f"{self._label}: the token could not be renewed: the platform answered {reply.status}, {verdict.told!r}."
+            raise TemporaryFailure(message, hint_s(reply.headers, "", self._clock.now()))
         return super()._judge(reply)
 
     def _sentence(self, said: str, was_cut_off: datetime | None) -> str:

@@ -14,9 +14,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from connectors.beside import Beside, ById
+from connectors.beside import Beside, ById, Nested
 from connectors.budget import Allowance
-from connectors.failures import Reaction, Verdict
+from connectors.failures import Reaction, TemporaryFailure, Verdict
 from connectors.metrics import Metric
 from connectors.paging import body_cursor, whole
 from connectors.privacy import Private
@@ -27,15 +27,45 @@ if TYPE_CHECKING:
 
 PACIFIC = "America/Los_Angeles"
 UNITS_A_DAY = 10_000
+# No answer says for how long; Google counts by the minute [mem].
+MINUTE_S = 60.0
+# What a refused metric is told with: one that is unknown, and one that cannot be asked by day [mem for the words].
+METRIC_WORDS = ("unknown identifier", "query is not supported")
 REACTIONS = {
     **dict.fromkeys(("quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"), Reaction.DAY_SPENT),
     **dict.fromkeys(("rateLimitExceeded", "userRateLimitExceeded"), Reaction.WAIT),
     **dict.fromkeys(("backendError", "internalError", "processingFailure", "SERVICE_UNAVAILABLE"), Reaction.RETRY),
-    **dict.fromkeys(("authError", "forbidden", "insufficientPermissions", "channelForbidden", "youtubeSignupRequired"), Reaction.DENIED),
-    **dict.fromkeys(("videoNotFound", "playlistNotFound", "channelNotFound", "commentNotFound", "notFound"), Reaction.GONE),
+    **dict.fromkeys(
+        (
+            "authError",
+            "authorizationRequired",
+            "forbidden",
+            "insufficientPermissions",
+            "channelForbidden",
+            "playlistItemsNotAccessible",
+            "youtubeSignupRequired",
+        ),
+        Reaction.DENIED,
+    ),
+    **dict.fromkeys(
+        (
+            "videoNotFound",
+            "playlistNotFound",
+            "channelNotFound",
+            "commentNotFound",
+            "commentThreadNotFound",
+            "notFound",
+            "channelClosed",
+            "channelSuspended",
+            "invalidPageToken",
+        ),
+        Reaction.GONE,
+    ),
     **dict.fromkeys(("accessNotConfigured", "keyInvalid", "keyExpired"), Reaction.PLATFORM),
     "commentsDisabled": Reaction.NOTHING,
 }
+REPLIES = "/youtube/v3/comments?parentId={id}"
+REPLY_PARAMS = {"part": "snippet", "maxResults": "100", "textFormat": "plainText"}
 DAY_METRICS = (
     Metric("views", note="Since 24 August 2026 counted when playback starts, in all formats."),
     Metric("engagedViews", introduced=date(2025, 4, 30), note="Goes on as views were counted before."),
@@ -49,16 +79,21 @@ DAY_METRICS = (
 
 
 def judge(status: int, body: Mapping[str, Any]) -> Verdict | None:
-    """The reason decides: a 403 may be a quota, a token, or comments that are switched off."""
+    """The reason decides: a 403 may be a quota, a token, or comments that are switched off.
+
+    A day's quota is told by its words too: `rateLimitExceeded`, "... and limit 'Video Uploads per day' of service ..." (2026).
+    """
     error = body.get("error")
     errors = error.get("errors") if isinstance(error, dict) else None
     if not isinstance(error, dict) or not isinstance(errors, list):
         return None
     first = errors[0] if errors and isinstance(errors[0], dict) else {}
     reason, words = str(first.get("reason", "")), str(error.get("message", "")).lower()
-    if status == 400 and "unknown identifier" in words and "metrics" in words:  # noqa: PLR2004
+    if status == 400 and any(told in words for told in METRIC_WORDS):  # noqa: PLR2004
         return Verdict(Reaction.METRIC, reason[:40])
     reaction = REACTIONS.get(reason)
+    if reaction is Reaction.WAIT:
+        return Verdict(Reaction.DAY_SPENT, reason) if "per day" in words else Verdict(reaction, reason, MINUTE_S)
     return Verdict(reaction, reason) if reaction is not None else None
 
 
@@ -67,23 +102,33 @@ def uploads(account: Account) -> Params:
     return {"playlistId": f"UU{account.account_id.removeprefix('UC')}"}
 
 
-def is_private(video: Mapping[str, Any]) -> bool:
-    """The owner's own list holds what nobody else can see: drafts, and what is planned for later."""
-    status = video.get("status")
-    return isinstance(status, dict) and status.get("privacyStatus") == "private"
+def is_unseen(video: Mapping[str, Any]) -> bool:
+    """The owner's own list holds what nobody could see yet: drafts, and what is planned for later."""
+    status, snippet = video.get("status"), video.get("snippet")
+    is_private = isinstance(status, dict) and status.get("privacyStatus") == "private"
+    return is_private or (isinstance(snippet, dict) and snippet.get("liveBroadcastContent") == "upcoming")
 
 
 def report_rows(report: Mapping[str, Any], window: Window) -> Iterator[dict[str, Any]]:
-    """One record per day and measure of a report; days that it leaves out are not there yet, and are not 0."""
+    """One record per day and measure of a report; days that it leaves out are not there yet, and are not 0.
+
+    Raises:
+        TemporaryFailure: it is no report, or says itself that it failed, which the contract allows beside a 200.
+    """
     del window
     headers, rows = report.get("columnHeaders"), report.get("rows")
-    names = [str(header.get("name")) for header in headers if isinstance(header, dict)] if isinstance(headers, list) else []
+    if not isinstance(headers, list) or report.get("errors"):
+        message = "insights_day: YouTube answered with something else than a report. What came is kept."
+        raise TemporaryFailure(message)
+    columns = [header if isinstance(header, dict) else {} for header in headers]
     for row in rows if isinstance(rows, list) else []:
-        told = dict(zip(names, row, strict=False)) if isinstance(row, list) else {}
-        day = told.pop("day", None)
+        told = list(zip(columns, row, strict=False)) if isinstance(row, list) else []
+        day = next((value for column, value in told if column.get("name") == "day"), None)
         at = _midnight(day)
-        for name, value in told.items():
-            yield {"key": f"{name}/day/{day}" if at else None, "name": name, "period": "day", "day": day, "at": at, "value": value}
+        for column, value in told:
+            name = column.get("name")
+            if name != "day" and column.get("columnType") != "DIMENSION":
+                yield {"key": f"{name}/day/{day}" if at else None, "name": name, "period": "day", "day": day, "at": at, "value": value}
 
 
 def _midnight(day: object) -> str | None:
@@ -104,7 +149,7 @@ def has_more_replies(thread: dict[str, Any]) -> bool:
 
 def _replies_path(thread: dict[str, Any]) -> str:
     del thread
-    return "/youtube/v3/comments?parentId={id}"
+    return REPLIES
 
 
 def comments(thread: Mapping[str, Any], window: Window) -> Iterator[dict[str, Any]]:
@@ -180,7 +225,8 @@ CONNECTOR = Connector(
             newest_first="snippet.publishedAt",
             resume=Resume("pageToken", "snippet.publishedAt", cursor="nextPageToken"),
             counts=("statistics.viewCount", "statistics.likeCount", "statistics.commentCount"),
-            leave_out=is_private,
+            leave_out=is_unseen,
+            partial_errors="error.errors",
             private=Private(
                 drop=("snippet.channelTitle", "snippet.thumbnails", "snippet.localized", "statistics.favoriteCount", "statistics.dislikeCount"),
                 redact=("snippet.title", "snippet.description"),
@@ -201,11 +247,14 @@ CONNECTOR = Connector(
             restates=timedelta(days=7),
             newest_first="snippet.topLevelComment.snippet.publishedAt",
             parents_back=timedelta(days=30),
+            partial_errors="error.errors",
             resume=Resume("pageToken", "snippet.topLevelComment.snippet.publishedAt", cursor="nextPageToken"),
             hourly=True,
             beside=Beside(
-                _replies_path, "all_replies", params={"part": "snippet", "maxResults": "100", "textFormat": "plainText"},
-                asked=has_more_replies,
+                _replies_path, "all_replies", params=REPLY_PARAMS, asked=has_more_replies,
+            ),
+            nested=Nested(
+                "all_replies", REPLIES, body_cursor("nextPageToken", "pageToken"), params=REPLY_PARAMS, items="items",
             ),
             unfold=comments,
             private=Private(

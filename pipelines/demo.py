@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.ledgers import FETCH
+from assets import raw
 from assets.publish import FILE_NAME
 from assets.reference import ACCOUNT
 from assets.staging.things import COVERAGE
 from connectors.clock import InjectedClock
-from pipelines import night
+from pipelines import together
 from pipelines.house import House
 from pipelines.night import RUN
 from pipelines.runner import Outcome, run_job
@@ -114,15 +114,23 @@ def play(home: Path, progress: Progress = lambda *_: None, count: int | None = N
     running, house = open_sandbox(home, port)
     with running, house.lock():
         planned = nights()[:count]
+        last = _last_landed(house)
         before = mark(house)
-        left = [instant for instant in planned if instant > _last_landed(house)] or planned[-1:]
-        outcomes: list[Outcome] = []
-        for step, instant in enumerate(left):
+        left = [instant for instant in planned if instant > last] or planned[-1:]
+        past, real = ([one for one in left if (one in planned[-REAL_NIGHTS:]) is is_real] for is_real in (False, True))
+
+        def begin(instant: datetime) -> None:
             _turn(house, running, instant)
-            if instant in planned[-REAL_NIGHTS:]:
-                outcomes.append(run_job(house, progress=lambda name, *_, step=step: progress(name, step, len(left))))
-            else:
-                night.fetch_and_land(house, house.institutions()[0], f"night-{instant:%Y%m%dT%H%M}")
+            progress(f"{instant:%d %b %Y}", past.index(instant), len(left))
+
+        landed = 0
+        while landed < len(past):
+            waiting = [(f"night-{instant:%Y%m%dT%H%M}", instant) for instant in past[landed:]]
+            landed += together.fetch_and_land(house, house.institutions()[0], waiting, begin)
+        outcomes: list[Outcome] = []
+        for step, instant in enumerate(real, len(past)):
+            _turn(house, running, instant)
+            outcomes.append(run_job(house, progress=lambda name, *_, step=step: progress(name, step, len(left))))
             progress(f"{instant:%d %b %Y}", step + 1, len(left))
         return _told(house, len(left), tuple(outcomes), before)
 
@@ -135,8 +143,9 @@ def _turn(house: House, running: Running, instant: datetime) -> None:
 
 
 def _last_landed(house: House) -> datetime:
+    """The last night; what a demo that was stopped has fetched and not landed is landed first."""
     with house.warehouse.open() as connection:
-        ensure(connection, FETCH)
+        raw.land(connection, house.landing_path, None)
         found = first(connection, "SELECT max(observed_at) FROM meta.fetch")
     return found[0] if found and found[0] else datetime.min.replace(tzinfo=UTC)
 

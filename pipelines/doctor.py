@@ -224,7 +224,7 @@ def reach(accounts: Iterable[Account]) -> dict[str, Reached]:
 def _reach(account: Account, hosts: Hosts) -> Reached:
     connector = platforms()[account.platform]
     clock = SystemClock()
-    door = Door(account, connector.limits, hosts, clock, WaitingBudget(0))
+    door = Door(account, connector.limits, hosts, clock, WaitingBudget(0), judge=connector.judge)
     began, at = monotonic(), clock.now()
     try:
         answer = door.get_once(first_request(connector.stream(connector.probe), account, Window(at - timedelta(days=1), at)))

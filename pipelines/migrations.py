@@ -88,6 +88,125 @@ STEPS: tuple[Step, ...] = (
             fill("meta.run", "UPDATE meta.run SET outcome = CASE WHEN ended_at IS NULL THEN 'died' ELSE 'ended' END WHERE outcome IS NULL"),
         ),
     ),
+    # The tables are not dropped: staging is older than what raw could make of it.
+    Step(
+        3,
+        "The ledger says what a platform gives no more; accounts have days of the platform's own; posts say which stream lists them.",
+        (
+            add_columns(
+                "meta.fetch",
+                [
+                    ("retired_fields", "VARCHAR[]", "Fields that the platform gives no more; NULL = not looked at"),
+                ],
+            ),
+            add_columns(
+                "meta.coverage",
+                [
+                    ("retired_fields", "VARCHAR[]", "Fields that the platform gives no more"),
+                ],
+            ),
+            fill("meta.coverage", "UPDATE meta.coverage SET retired_fields = [] WHERE retired_fields IS NULL"),
+            add_columns(
+                "ref.stream",
+                [
+                    ("expires_hours", "INTEGER", "Hours after which the platform shows a thing no more; NULL = it stays"),
+                ],
+            ),
+            add_columns(
+                "ref.availability",
+                [
+                    ("streams", "VARCHAR[]", "Streams of which the coverage says whether a day of it is known; empty = it is not given"),
+                    ("metric", "VARCHAR", "The platform's own name of the number; NULL = it is not given"),
+                    ("definition_version", "INTEGER", "Raised when the platform changes what it means; NULL = it is not given"),
+                    (
+                        "paid_scope",
+                        "VARCHAR",
+                        "organic, paid, total or unknown: whether what was paid for is in it; NULL = it is not given",
+                    ),
+                ],
+            ),
+            fill("ref.availability", "UPDATE ref.availability SET streams = [] WHERE streams IS NULL"),
+            add_columns(
+                "staging.account_days",
+                [
+                    (
+                        "reach",
+                        "BIGINT",
+                        "Distinct accounts that saw anything of the account on the platform's day, as the platform gives it; never added; NULL = not given",
+                    ),
+                    (
+                        "reach_7d",
+                        "BIGINT",
+                        "Distinct accounts that saw anything in the 7 platform days up to this one; never added; NULL = not given",
+                    ),
+                    (
+                        "reach_28d",
+                        "BIGINT",
+                        "Distinct accounts that saw anything in the 28 platform days up to this one; never added; NULL = not given",
+                    ),
+                    (
+                        "views",
+                        "BIGINT",
+                        "Times that anything of the account was played or displayed on the platform's day; NULL = not given",
+                    ),
+                    ("followers_gained", "BIGINT", "Accounts that began to follow on the platform's day; NULL = not given"),
+                    ("followers_lost", "BIGINT", "Accounts that ceased to follow on the platform's day; NULL = not given"),
+                    ("profile_views", "BIGINT", "Times that the profile was looked at on the platform's day; NULL = not given"),
+                    ("link_clicks", "BIGINT", "Clicks on the profile's link to the site on the platform's day; NULL = not given"),
+                    ("shares", "BIGINT", "Times that anything of the account was shared on the platform's day; NULL = not given"),
+                    ("watch_minutes", "BIGINT", "Minutes for which videos were watched on the platform's day; NULL = not given"),
+                    ("day_basis", "VARCHAR", "Whose days the flows follow: institution, utc or pacific"),
+                ],
+            ),
+            fill("staging.account_days", "ALTER TABLE staging.account_days ALTER COLUMN observed_at DROP NOT NULL"),
+            fill("staging.account_days", "UPDATE staging.account_days SET day_basis = 'institution' WHERE day_basis IS NULL"),
+            add_columns(
+                "staging.posts",
+                [
+                    ("stream", "VARCHAR", "The stream that lists it"),
+                ],
+            ),
+            fill("staging.posts", "UPDATE staging.posts SET stream = 'posts' WHERE stream IS NULL"),
+            add_columns(
+                "staging.post_snapshots",
+                [
+                    ("stream", "VARCHAR", "The stream that listed it"),
+                ],
+            ),
+            fill("staging.post_snapshots", "UPDATE staging.post_snapshots SET stream = 'posts' WHERE stream IS NULL"),
+            add_columns(
+                "indicators.day_measures",
+                [
+                    ("account_reach", "BIGINT", "Distinct accounts reached on the platform's day; NULL exactly when the status is not ok"),
+                    ("account_reach_status", "VARCHAR", "ok, or why there is no value"),
+                    (
+                        "account_reach_7d",
+                        "BIGINT",
+                        "Distinct accounts reached in the 7 platform days up to this one; NULL exactly when the status is not ok",
+                    ),
+                    ("account_reach_7d_status", "VARCHAR", "ok, or why there is no value"),
+                    (
+                        "account_reach_28d",
+                        "BIGINT",
+                        "Distinct accounts reached in the 28 platform days up to this one; NULL exactly when the status is not ok",
+                    ),
+                    ("account_reach_28d_status", "VARCHAR", "ok, or why there is no value"),
+                ],
+            ),
+            *(
+                fill("indicators.day_measures", f"UPDATE indicators.day_measures SET {name} = 'not_applicable' WHERE {name} IS NULL")
+                for name in ("account_reach_status", "account_reach_7d_status", "account_reach_28d_status")
+            ),
+            add_columns(
+                "indicators.post_measures",
+                [
+                    ("not_permitted", "VARCHAR[]", "Measures that the token was not allowed to read of it"),
+                    ("retired", "VARCHAR[]", "Measures that the platform gave no more of it"),
+                ],
+            ),
+            fill("indicators.post_measures", "UPDATE indicators.post_measures SET not_permitted = [], retired = [] WHERE retired IS NULL"),
+        ),
+    ),
 )
 FIRST = 1
 LATEST = STEPS[-1].version

@@ -109,7 +109,7 @@ def fetch_and_land(  # noqa: PLR0913
         if not house.trusts_clock:
             _require_clock(connection, now)
         pseudonyms = informed(connection, pseudonyms)
-        jobs = asking.plan(connection, {key_: _wish(house, one) for key_, one in institutions.items()}, now, selected, span)
+        jobs = asking.plan(connection, {key_: wish(house, one) for key_, one in institutions.items()}, now, selected, span)
     try:
         with house.words():
             asking.fetch_all(jobs, house.landing_path / "incoming", run_id, pseudonyms, house.clock, house.waiting_s, progress)
@@ -119,7 +119,8 @@ def fetch_and_land(  # noqa: PLR0913
     return Arrival(landed, gaps)
 
 
-def _wish(house: House, institution: Institution) -> asking.Wish:
+def wish(house: House, institution: Institution) -> asking.Wish:
+    """What the institution wants to be asked, with its accounts and bounds as the house knows them."""
     return asking.Wish(
         house.accounts(institution), institution.zone, timedelta(days=institution.history_days), house.allowances(institution)
     )
@@ -223,4 +224,5 @@ __all__ = [
     "only",
     "open_gaps",
     "refused",
+    "wish",
 ]

@@ -425,15 +425,17 @@ def replace(  # noqa: PLR0913 whose rows, and which days
     return Written(come - changed, changed, changed_from)
 
 
-def mark(connection: duckdb.DuckDBPyConnection, table_name: str, institution_id: str, changed_from: date) -> None:
+def mark(connection: duckdb.DuckDBPyConnection, table_name: str, institution_id: str, *changed_from: date) -> None:
     """Note that the institution's rows of a table changed from a day on. In the same transaction as the change.
 
+    Of several changes, in their order, each is noted as if it had been alone.
     Earlier notes that say no more than this one go. Of those that are left, all but the last `KEPT_MARKS` become one: who has not looked for
     so long sees more days as changed than did, never fewer.
     """
     own: list[object] = [table_name, institution_id]
-    connection.execute("DELETE FROM meta.change WHERE table_name = ? AND institution_id = ? AND changed_from >= ?", [*own, changed_from])
-    connection.execute("INSERT INTO meta.change SELECT nextval('meta.change_ids'), ?, ?, ?", [*own, changed_from])
+    told = [day for at, day in enumerate(changed_from) if all(day < later for later in changed_from[at + 1 :])]
+    connection.execute("DELETE FROM meta.change WHERE table_name = ? AND institution_id = ? AND changed_from >= ?", [*own, told[0]])
+    connection.execute("INSERT INTO meta.change SELECT nextval('meta.change_ids'), ?, ?, unnest(?::DATE[])", [*own, told])
     held = first(connection, "SELECT count(*) FROM meta.change WHERE table_name = ? AND institution_id = ?", own)
     if held and held[0] > 2 * KEPT_MARKS:
         _join_marks(connection, own)

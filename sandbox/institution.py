@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sandbox.facts import ACCOUNTS, Platform
+from sandbox.facts import ACCOUNTS, CONNECTED, Platform
 from sandbox.world import World
 
-# Whoever connects the other four to the pipeline names them here.
-CONNECTED: Final[tuple[Platform, ...]] = ("mastodon", "x")
 MORE_OF_A_PLATFORM: Final[Mapping[Platform, str]] = {
     "x": 'fields_parameter = "post.fields"\n',
     "youtube": 'analytics_base_url = "{url}/youtube_analytics"\n',

@@ -206,11 +206,12 @@ class FourStory:
 
     def _odd_posts(self) -> list[Post]:
         hidden_ts, unliked_ts = wib(date(2026, 1, 27), 16, 3, 5), wib(date(2026, 1, 19), 9, 12, 5)
-        hidden = Hidden("like", hidden_ts + 2 * DAY, hidden_ts + 4 * DAY)
+        hidden = (Hidden("like", hidden_ts + 2 * DAY, hidden_ts + 4 * DAY),)
         drop = Drop(unliked_ts + 4 * DAY + 11_000, 45)
         month_end = date(2026, 1, 31)
         return [
-            self._plant("hidden_likes", INSTAGRAM, hidden_ts, "reel", words.HIDDEN_LIKES, hidden=(hidden,)),
+            self._plant("hidden_likes", INSTAGRAM, hidden_ts, "reel", words.HIDDEN_LIKES, hidden=hidden),
+            self._plant("hidden_likes_film", YOUTUBE, hidden_ts + 1_020, "video", words.HIDDEN_LIKES_FILM, hidden=hidden),
             self._plant("split_clicks", FACEBOOK, wib(date(2026, 2, 3), 11, 14, 8), "post", words.SPLIT_CLICKS),
             self._plant("unliked/instagram", INSTAGRAM, unliked_ts, "carousel", f"{words.UNLIKED} #sedekah", drops=(drop,)),
             self._plant("facebook_reel", FACEBOOK, wib(date(2026, 1, 9), 18, 22, 4), "reel"),

@@ -143,6 +143,7 @@ CROSS_TAGS: Final = {
 LINKED: Final = "Tayangan lengkap laporan tahunan sudah ada di kanal kami https://www.youtube.com/watch?v={id}"
 REPORT_FILM: Final = "Laporan tahunan Cahaya: ke mana setiap rupiah pergi #sedekah"
 HIDDEN_LIKES: Final = "Latihan memanah santri cilik, lihat ekspresi mereka #relawan"
+HIDDEN_LIKES_FILM: Final = "Tanya jawab singkat: sedekah atas nama orang tua #sedekah"
 SPLIT_CLICKS: Final = "Daftar mudik gratis bersama Cahaya https://lazcahaya.example/mudik #kabarcahaya"
 FLASH: Final = "Poster ini salah tanggal, kami perbaiki dulu"
 FOUR_PRAISE: Final = (

@@ -16,7 +16,7 @@ from assets.goals.goal import Goal
 from assets.indicators import family_tables
 from assets.indicators.registry import Indicator, indicators
 from assets.indicators.values import ALL, KEY_COLUMNS
-from assets.reference import GOAL_CHOICE, GOAL_INDICATOR, INDICATOR, TARGET
+from assets.reference import ACCOUNT, AVAILABILITY, DEFINITION_BREAK, GOAL_CHOICE, GOAL_INDICATOR, GOAL_POPULATION, INDICATOR, TARGET
 from assets.transform import Input, Transform
 from pipelines.tables import Column, Table, key
 
@@ -31,6 +31,13 @@ BENCHMARK_MIN_KNOWN = 4
 COMPARABLE_COVERAGE = 0.8
 ATTAINMENT_CAP = 1.2
 GREEN_FROM, AMBER_FROM = 1.0, 0.8
+# A measure that is made of others changes its meaning with them.
+MADE_OF = {
+    "exposures": ("views", "impressions"),
+    "followers_at_publication": ("followers",),
+    "account_reach": ("account_reach_7d", "account_reach_28d"),
+    "conversation_items": ("comments_audience", "mentions"),
+}
 # Twelve months, the longest reach back of a trend, and the month before them.
 SCORE_LOOKBACK_DAYS = 430
 
@@ -143,7 +150,11 @@ SCORECARD = Table(
             "DOUBLE",
             "Value over target, or target over value where lower is better; 1 = reached; NULL = no target, disabled, or too little of the period is known",
         ),
-        Column("previous_value", "DOUBLE", "Value of the period before; NULL = none, or too little of it is known"),
+        Column(
+            "previous_value",
+            "DOUBLE",
+            "Value of the period before; NULL = none, too little of it is known, or a definition changed since it began",
+        ),
         Column(
             "change_abs",
             "DOUBLE",
@@ -151,7 +162,11 @@ SCORECARD = Table(
         ),
         Column("change_pct", "DOUBLE", "The same over the previous value, as a fraction; NULL = no pair, previous 0, or a rate"),
         key("trend", "VARCHAR", "up, down or flat over the last 12 periods (Theil-Sen, 95 %), insufficient_history or definition_break"),
-        Column("benchmark", "DOUBLE", "Median of the institution's own last 12 complete periods; NULL = fewer than 4"),
+        Column(
+            "benchmark",
+            "DOUBLE",
+            "Median of the institution's own last 12 complete periods, those before a change of definition left out; NULL = fewer than 4",
+        ),
         Column("benchmark_source", "VARCHAR", "Where the benchmark comes from; NULL = none"),
         key("rag", "VARCHAR", "green from 1, amber from 0.8, red below; grey = no target, no value, or the period runs"),
         key("status", "VARCHAR", "ok, or why there is no value"),
@@ -174,11 +189,15 @@ SERIES = ["institution_id", "goal_key", "indicator_key", "period_type"]
 SCORED = f"level = 'institution' AND dimension = '{ALL}' AND scope = '{ALL}' AND period_type IN ({', '.join(repr(name) for name in SCORE_PERIODS)})"
 
 
-def scorecard(
+def scorecard(  # noqa: PLR0913 each is a table
     choices: pl.LazyFrame,
     goal_indicators: pl.LazyFrame,
     definitions: pl.LazyFrame,
     targets: pl.LazyFrame,
+    breaks: pl.LazyFrame,
+    populations: pl.LazyFrame,
+    accounts_: pl.LazyFrame,
+    availability: pl.LazyFrame,
     since: date = date.min,
     **families: pl.LazyFrame,
 ) -> pl.LazyFrame:
@@ -208,7 +227,8 @@ def scorecard(
         )
         .sort(*SERIES, "period_start")
     )
-    return _judged(_with_targets(_with_past(rows, since), targets)).with_columns(run_id=pl.lit("")).select(SCORECARD.names)
+    broken = _breaks(breaks, populations, accounts_, availability)
+    return _judged(_with_targets(_with_past(rows, broken, since), targets)).with_columns(run_id=pl.lit("")).select(SCORECARD.names)
 
 
 def _listed(choices: pl.LazyFrame, goal_indicators: pl.LazyFrame, definitions: pl.LazyFrame) -> pl.LazyFrame:
@@ -230,10 +250,61 @@ def _listed(choices: pl.LazyFrame, goal_indicators: pl.LazyFrame, definitions: p
     )
 
 
-def _with_past(rows: pl.LazyFrame, since: date) -> pl.LazyFrame:
+def _breaks(breaks: pl.LazyFrame, populations: pl.LazyFrame, accounts_: pl.LazyFrame, availability: pl.LazyFrame) -> pl.LazyFrame:
+    """Per population and computed indicator the days on which a platform of its accounts changed what one of the indicator's measures means."""
+    where = ["institution_id", "platform"]
+    platforms = (
+        accounts_.join(populations.select("institution_id", "population_id", "accounts"), on="institution_id")
+        .filter((pl.col("accounts").list.len() == 0) | pl.col("accounts").list.contains(pl.col("platform") + "/" + pl.col("account_id")))
+        .select(*where, "population_id")
+        .unique()
+    )
+    made_of = [(entry.key, measure) for entry in indicators().values() for measure in sorted(_measures(entry))]
+    measures = pl.LazyFrame(made_of, schema={"computed_key": pl.String(), "measure": pl.String()}, orient="row")
+    # What a platform does not give cannot have changed there.
+    given = availability.filter("is_given").select(*where, "measure").unique().join(measures, on="measure")
+    one = breaks.select(*where, "measure", "note", broken=pl.col("day"))
+    named = given.join(one, on=[*where, "measure"])
+    whole = given.join(one.filter(pl.col("measure") == "*").drop("measure"), on=where)
+    return (
+        pl.concat([part.select(*where, "computed_key", "broken", "note") for part in (named, whole)])
+        .unique()
+        .join(platforms, on=where)
+        .sort("broken", "platform", "note")
+        .group_by(["institution_id", "population_id", "computed_key", "broken"], maintain_order=True)
+        .agg(told=pl.format("{} {}: {}", "platform", "broken", "note").str.join("; "))
+    )
+
+
+def _measures(entry: Indicator) -> set[str]:
+    """What platforms give that an indicator is made of."""
+    if entry.compute is None:
+        return set()
+    if entry.compute.of:
+        return _measures(indicators()[entry.compute.of])
+    named = {*entry.compute.numerator, *([entry.compute.denominator] if entry.compute.denominator else [])}
+    return named.union(*(MADE_OF.get(name, ()) for name in named))
+
+
+def _with_breaks(rows: pl.LazyFrame, broken: pl.LazyFrame) -> pl.LazyFrame:
+    """Adds `last_break`, the last one up to the period's end, and `break_told`: those since the period before began, in words."""
+    by = ["institution_id", "population_id", "computed_key"]
+    upto = (
+        rows.select(*by, *SERIES[1:], "period_start", "period_end", "before")
+        .join(broken, on=by)
+        .filter(pl.col("broken") <= pl.col("period_end"))
+        .sort("broken")
+        .group_by([*SERIES, "period_start"], maintain_order=True)
+        .agg(last_break=pl.col("broken").last(), break_told=pl.col("told").filter(pl.col("broken") > pl.col("before")).str.join("; "))
+    )
+    is_told = pl.col("break_told").str.len_chars() > 0
+    return rows.join(upto, on=[*SERIES, "period_start"], how="left").with_columns(break_told=pl.when(is_told).then("break_told"))
+
+
+def _with_past(rows: pl.LazyFrame, broken: pl.LazyFrame, since: date) -> pl.LazyFrame:
     """The rows from `since` on with the previous period's value, the own benchmark and the trend. Trailing windows are compared 28 days apart.
 
-    Only periods of which enough is known are compared with: a third of a month is no base for the next.
+    Only periods of which enough is known are compared with: a third of a month is no base for the next. Nor is one from before a break.
     """
     least = pl.when(pl.col("additivity") == "stock").then(1.0).otherwise(COMPARABLE_COVERAGE)
     rows = rows.with_columns(is_comparable=(pl.col("coverage") >= least).fill_null(value=False))
@@ -246,12 +317,18 @@ def _with_past(rows: pl.LazyFrame, since: date) -> pl.LazyFrame:
     )
     past = rows.filter("is_comparable", "is_complete_period").select(*SERIES, before=pl.col("period_start"), previous_value="value")
     known = rows
-    rows = rows.filter(pl.col("period_end") >= since).with_columns(before=before).join(past, on=[*SERIES, "before"], how="left")
+    rows = (
+        _with_breaks(rows.filter(pl.col("period_end") >= since).with_columns(before=before), broken)
+        .join(past, on=[*SERIES, "before"], how="left")
+        .with_columns(previous_value=pl.when(pl.col("break_told").is_null()).then("previous_value"))
+    )
+    is_usual = (pl.col("step") > 0) & ~pl.col("is_broken")
+    is_point = pl.col("past_value").is_not_null() & (pl.col("step") < TREND_PERIODS)
     history = _history(rows, known).group_by([*SERIES, "period_start"]).agg(
-        benchmark=pl.when((pl.col("past_value").is_not_null() & (pl.col("step") > 0)).sum() >= BENCHMARK_MIN_KNOWN).then(
-            pl.col("past_value").filter(pl.col("step") > 0).median()
+        benchmark=pl.when((pl.col("past_value").is_not_null() & is_usual).sum() >= BENCHMARK_MIN_KNOWN).then(
+            pl.col("past_value").filter(is_usual).median()
         ),
-        points=pl.struct("step", "past_value").filter(pl.col("past_value").is_not_null() & (pl.col("step") < TREND_PERIODS)),
+        points=pl.struct("step", "past_value", "is_broken").filter(is_point),
     ).with_columns(trend=pl.col("points").map_elements(_trend, return_dtype=pl.String)).drop("points")  # fmt: skip
     return rows.join(history, on=[*SERIES, "period_start"], how="left").with_columns(
         trend=pl.when("is_complete_period")
@@ -261,7 +338,10 @@ def _with_past(rows: pl.LazyFrame, since: date) -> pl.LazyFrame:
 
 
 def _history(rows: pl.LazyFrame, known: pl.LazyFrame) -> pl.LazyFrame:
-    """For each row the values of itself (step 0) and of the 12 comparable periods before it that are complete, from what is known."""
+    """For each row the values of itself (step 0) and of the 12 comparable periods before it that are complete, from what is known.
+
+    `is_broken`: a definition changed since that period began.
+    """
     known = known.filter("is_complete_period", "is_comparable").select(*SERIES, past_start=pl.col("period_start"), past_value="value")
     steps = pl.LazyFrame({"step": range(TREND_PERIODS + 1)}, schema={"step": pl.Int64})
     at = (
@@ -271,13 +351,21 @@ def _history(rows: pl.LazyFrame, known: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.col("period_start") - pl.duration(days=pl.col("step") * 7))
         .otherwise(pl.col("period_start") - pl.duration(days=pl.col("step") * 28))
     )
-    return rows.select(*SERIES, "period_start").join(steps, how="cross").with_columns(past_start=at).join(known, on=[*SERIES, "past_start"])
+    return (
+        rows.select(*SERIES, "period_start", "last_break")
+        .join(steps, how="cross")
+        .with_columns(past_start=at)
+        .join(known, on=[*SERIES, "past_start"])
+        .with_columns(is_broken=(pl.col("past_start") < pl.col("last_break")).fill_null(value=False))
+    )
 
 
 def _trend(points: Sequence[Mapping[str, float]] | pl.Series) -> str:
-    """Direction of the Theil-Sen slope when its 95 % interval leaves 0 out."""
+    """Direction of the Theil-Sen slope when its 95 % interval leaves 0 out; none is drawn across a break."""
     if len(points) < TREND_MIN_KNOWN:
         return "insufficient_history"
+    if any(point["is_broken"] for point in points):
+        return "definition_break"
     # A quarter of what a night imports, 0.7 CPU-s; a night on which nothing changed draws no trend.
     from scipy.stats import theilslopes  # noqa: PLC0415
 
@@ -329,15 +417,27 @@ def _judged(rows: pl.LazyFrame) -> pl.LazyFrame:
     # Half a week is not compared with a whole one.
     change = pl.when("is_complete_period").then(value - pl.col("previous_value"))
     is_rate = pl.col("additivity") == "ratio"
-    rows = rows.with_columns(attainment=attainment, change_abs=change).with_columns(
-        change_pct=pl.when(~is_rate & (pl.col("previous_value") != 0)).then(pl.col("change_abs") / pl.col("previous_value").abs()),
-        benchmark_source=pl.when(pl.col("benchmark").is_not_null()).then(pl.lit("own_trailing_median_12")),
-        notes=pl.when(is_off)
+    told = (
+        pl.when(is_off)
         .then(pl.lit("disabled by the institution: not judged"))
         .when(value.is_not_null() & ~pl.col("is_comparable"))
         .then(pl.lit("too little of the period is known: neither judged nor compared with"))
         .when(pl.col("alias_of").is_not_null())
-        .then(pl.format("the same measure as {}", "alias_of")),
+        .then(pl.format("the same measure as {}", "alias_of"))
+    )
+    rows = (
+        rows.with_columns(attainment=attainment, change_abs=change)
+        .with_columns(
+            change_pct=pl.when(~is_rate & (pl.col("previous_value") != 0)).then(pl.col("change_abs") / pl.col("previous_value").abs()),
+            benchmark_source=pl.when(pl.col("benchmark").is_not_null()).then(pl.lit("own_trailing_median_12")),
+            notes=pl.concat_str(
+                told,
+                pl.format("a definition changed, not compared with the period before ({})", "break_told"),
+                separator="; ",
+                ignore_nulls=True,
+            ),
+        )
+        .with_columns(notes=pl.when(pl.col("notes") != "").then("notes"))
     )
     return rows.with_columns(
         rag=pl.when(pl.col("attainment").is_null() | ~pl.col("is_complete_period"))
@@ -378,11 +478,14 @@ def transforms() -> tuple[Transform, ...]:
             (
                 *(Input(family, table, where=SCORED) for family, table in family_tables().items()),
                 *(choices, Input("goal_indicators", GOAL_INDICATOR), definitions, Input("targets", TARGET)),
+                *(Input("breaks", DEFINITION_BREAK), Input("populations", GOAL_POPULATION), Input("accounts_", ACCOUNT)),
+                Input("availability", AVAILABILITY),
             ),
             scorecard,
             by_institution,
             lookback_days=SCORE_LOOKBACK_DAYS,
             takes_since=True,
+            version=2,
         ),
     )
 

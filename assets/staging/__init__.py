@@ -14,7 +14,7 @@ import polars as pl
 
 from assets.ledgers import FETCH, raw_table
 from assets.reference import ACCOUNT, LOCAL_DAY, STREAM
-from assets.staging import common, things
+from assets.staging import common, groups, things
 from assets.staging.mapping import Given, PlatformMapping
 from assets.transform import Frames, Input, Keyed, Picked, Transform
 from connectors.registry import platforms
@@ -148,6 +148,14 @@ def transforms() -> tuple[Transform, ...]:
             common.post_days,
             BY_ACCOUNT,
             lookback_days=common.MAX_DELTA_DAYS + 1,
+            stretch_days=STRETCH_DAYS,
+        ),
+        Transform(
+            things.CONTENT_GROUPS,
+            (Input("posts_", things.POSTS),),
+            groups.content_groups,
+            ("institution_id",),
+            lookback_days=groups.LOOKBACK_DAYS,
             stretch_days=STRETCH_DAYS,
         ),
         # An item that is edited after midnight stays on the day of its first version.

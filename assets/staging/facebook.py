@@ -1,6 +1,6 @@
 """Facebook's JSON becomes the common things: posts, videos and reels, comments, posts that tag the page, and the page's days.
 
-It has no saves and no impressions any more; of reels it tells no reach. Those columns are NULL.
+It has no saves and no impressions any more; of reels it tells no clicks. Those columns are NULL.
 Not here: what is asked (connectors/facebook.py).
 """
 
@@ -44,15 +44,13 @@ def post_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
         language=absent(pl.String),
         reactions=reactions,
         comments_platform=field("comments.summary.total_count"),
-        shares=pl.when(field("shares.count").is_null() & reactions.is_not_null())
-        .then(pl.lit(0, pl.Int64))
-        .otherwise(field("shares.count")),
+        shares=pl.when(field("shares").is_null() & reactions.is_not_null()).then(pl.lit(0, pl.Int64)).otherwise(field("shares.count")),
         saves=absent(pl.Int64),
-        views=pl.coalesce(insight("post_media_view"), insight("fb_reels_total_plays")),
+        views=pl.when(is_reel).then(insight("fb_reels_total_plays")).otherwise(insight("post_media_view")),
         impressions=absent(pl.Int64),
-        # An object without the member was clicked elsewhere, not on a link.
+        # An object without the member does not say 0.
         link_clicks=insight("post_clicks_by_type", "link clicks"),
-        reach=insight("post_total_media_view_unique"),
+        reach=pl.when(is_reel).then(insight("post_impressions_unique")).otherwise(insight("post_total_media_view_unique")),
     )
 
 
@@ -131,7 +129,7 @@ MAPPING = PlatformMapping(
         "views": Gives("post_media_view", metric="post_media_view; of reels fb_reels_total_plays", version=2, paid_scope="total"),
         "exposures": Gives("post_media_view", metric="post_media_view; of reels fb_reels_total_plays", version=2, paid_scope="total"),
         "impressions": Gives("post_impressions", metric="post_impressions", until=date(2025, 11, 14), paid_scope="total"),
-        "reach": Gives(REACH.replace("page", "post"), metric="post_total_media_view_unique", version=2, post_types=("post", "video"), paid_scope="total"),
+        "reach": Gives(REACH.replace("page", "post"), metric="post_total_media_view_unique; of reels post_impressions_unique", version=2, paid_scope="total"),
         "link_clicks": Gives("post_clicks_by_type", metric="post_clicks_by_type, link clicks", post_types=("post", "video"), paid_scope="total"),
         "account_reach": Gives(REACH, ("insights_day",), metric=f"{REACH}, period day", version=2, paid_scope="total"),
         "account_reach_7d": Gives(REACH, ("insights_week",), metric=f"{REACH}, period week", version=2, paid_scope="total"),

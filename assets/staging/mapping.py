@@ -12,6 +12,8 @@ from typing import Literal
 
 import polars as pl
 
+from assets.staging.things import POST_TYPES
+
 Given = Literal["account_snapshots", "account_flows", "post_snapshots", "items", "mention_hours"]
 PaidScope = Literal["organic", "paid", "total", "unknown"]
 
@@ -105,7 +107,7 @@ class PlatformMapping:
         gives: measures that the platform has. What is not named here, it lacks.
 
     Raises:
-        ValueError: a shape reads one stream twice.
+        ValueError: a shape reads one stream twice, or a measure names a type of post that there is not.
     """
 
     platform: str
@@ -116,6 +118,10 @@ class PlatformMapping:
         for shape, sources in self.sources.items():
             if len({source.stream for source in sources}) < len(sources):
                 message = f"{self.platform}: {shape} reads one stream twice"
+                raise ValueError(message)
+        for measure, given in self.gives.items():
+            if unknown := {*given.post_types} - {*POST_TYPES}:
+                message = f"{self.platform}: {measure} names types of post that there are not: {sorted(unknown)}"
                 raise ValueError(message)
 
     @property

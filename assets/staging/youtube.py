@@ -17,7 +17,7 @@ DURATION = r"^P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?$"
 
 
 def _seconds(path: str) -> pl.Expr:
-    """The length that `PT1M30S` names; NULL for anything else."""
+    """The length that `PT1M30S` names, 0 while YouTube does not know it (`P0D`); NULL for anything else."""
     parts = (
         field(path).str.extract(DURATION, group).cast(pl.Int64).fill_null(0) * unit
         for group, unit in ((1, 86_400), (2, 3_600), (3, 60), (4, 1))
@@ -39,6 +39,7 @@ def account_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
 def post_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
     """One row per video and snapshot day. Likes that the owner hides, and comments that are switched off, are not given."""
     is_live = field("liveStreamingDetails.actualStartTime").is_not_null() | (field("snippet.liveBroadcastContent") != "none")
+    text = pl.concat_str(field("snippet.title"), field("snippet.description"), separator="\n", ignore_nulls=True)
     return raw.select(
         *STAMP,
         post_id=field("id"),
@@ -46,14 +47,12 @@ def post_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
         created_at=field("snippet.publishedAt"),
         kind=pl.when(is_live.fill_null(value=False))
         .then(pl.lit("live"))
-        .when((_seconds("contentDetails.duration") <= SHORT_AT_MOST_S).fill_null(value=False))
+        .when(_seconds("contentDetails.duration").is_between(1, SHORT_AT_MOST_S).fill_null(value=False))
         .then(pl.lit("short"))
         .otherwise(pl.lit("video")),
         parent_id=absent(pl.String),
-        text=pl.concat_str(field("snippet.title"), field("snippet.description"), separator="\n", ignore_nulls=True),
-        hashtags=pl.concat_str(field("snippet.title"), field("snippet.description"), separator="\n", ignore_nulls=True)
-        .str.extract_all(r"#[\p{L}\p{N}_]+")
-        .list.eval(pl.element().str.strip_chars_start("#").str.to_lowercase()),
+        text=text,
+        hashtags=text.str.extract_all(r"#[\p{L}\p{N}_]+").list.eval(pl.element().str.strip_chars_start("#").str.to_lowercase()),
         language=pl.coalesce(field("snippet.defaultAudioLanguage"), field("snippet.defaultLanguage")),
         reactions=field("statistics.likeCount"),
         comments_platform=field("statistics.commentCount"),
@@ -67,7 +66,7 @@ def post_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def comments(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per comment or reply; the conversation is the video's id."""
+    """One row per comment or reply; the conversation is the video's id. All of them answer the channel, however old the video is."""
     return raw.select(
         *STAMP,
         item_id=field("id"),
@@ -75,7 +74,7 @@ def comments(raw: pl.LazyFrame) -> pl.LazyFrame:
         author_key=field("author_id"),
         conversation_id=field("video_id"),
         parent_id=field("parent_id"),
-        answers_account_id=absent(pl.String),
+        answers_account_id=pl.col("account_id"),
         is_reshare=pl.lit(value=False),
         flags=field("flags"),
     )

@@ -3,12 +3,13 @@
 Lives here: what belongs to whom. Does not live here: periods, levels and statuses (`numbers`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, NamedTuple
 
 from sandbox.facts import DAY, Account, Post, days, local_day
+from sandbox.feeds import Feed
 from sandbox.truth.periods import Population
 from sandbox.truth.seen import Seen
 from sandbox.truth.traits import COUNTER_OF, ENGAGEMENT_COUNTERS, SUMMED, TRAITS, counts, is_counted_post
@@ -111,21 +112,26 @@ class Night:
 
     def _mentions(self) -> dict[str, Post]:
         """Return what names one of our accounts, may count, and was seen through that account's mentions."""
-        found: dict[str, Post] = {}
-        for account_id, seen in self.seen.items():
-            for showing in self.world.mentions[account_id].showings if TRAITS[seen.account.platform].mentions else ():
-                if is_counted(self.world, showing.post) and seen.saw_event(showing.post, showing.start):
-                    found[showing.post.id] = showing.post
-        return found
+        return {
+            post.id: post
+            for account_id, seen in self.seen.items()
+            for post in self._counted(seen, self.world.mentions[account_id], TRAITS[seen.account.platform].mentions)
+        }
 
     def _comments(self) -> dict[str, Post]:
         """Return what was seen through the streams of comments, where the platform has such."""
-        found: dict[str, Post] = {}
-        for account_id, seen in self.seen.items():
-            for showing in self.world.comments[account_id].showings if TRAITS[seen.account.platform].comments == "comments" else ():
-                if is_counted(self.world, showing.post) and seen.saw_event(showing.post, showing.start):
-                    found[showing.post.id] = showing.post
-        return found
+        return {
+            post.id: post
+            for account_id, seen in self.seen.items()
+            if TRAITS[seen.account.platform].comments == "comments"
+            for post in self._counted(seen, self.world.comments[account_id], "comments")
+        }
+
+    def _counted(self, seen: Seen, feed: Feed, stream: str) -> Iterator[Post]:
+        """Yield what may count of a list and was seen; nothing where the platform has no such list."""
+        for showing in feed.showings if stream else ():
+            if is_counted(self.world, showing.post) and seen.saw_event(showing.post, showing.start, stream):
+                yield showing.post
 
     def books(self, population: Population) -> Books:
         """Write one population's books."""
@@ -196,6 +202,7 @@ class Night:
         """
         last = root.ts + COHORT_AGE
         needed = days(local_day(root.ts), min(local_day(last), self.as_of))
-        if not all(day in seen.covered_events for day in needed):
+        covered = seen.covered_events[TRAITS[seen.account.platform].comments]
+        if not all(day in covered for day in needed):
             return None
         return sum(1 for comment in self.comments if comment.post.id == root.id and comment.item.ts <= last)

@@ -77,6 +77,7 @@ class Reckoning:
         """Write the population's books."""
         self.night, self.population, self.as_of = night, population, night.as_of
         self.books = night.books(population)
+        self._given_days: dict[tuple[str, str], frozenset[date]] = {}
         self._scores: dict[tuple[str, str, str, date], float | None] = {}
 
     def rows(self) -> Iterator[tuple[Key, Expected]]:
@@ -141,16 +142,24 @@ class Reckoning:
     def _counter(self, account: Account, measure: str, period: Period) -> Part:
         """Return the sum of a counter's differences over the measured days."""
         span = self._days(period)
-        given = [day for day in span if self._is_given(account, measure, day)]
+        all_given = self._given(account, measure)
+        given = [day for day in span if day in all_given]
         if given:
             daily = self.books.counters[account.id, measure]
             return Part(sum(daily.get(day) or 0 for day in given), "ok", len(given), len(span))
         return Part(None, self._why_unmeasured(account, measure, span), 0, len(span))
 
-    def _is_given(self, account: Account, measure: str, day: date) -> bool:
-        """Tell whether a day is measured and the movement of each of its posts is known."""
-        streams = TRAITS[account.platform].counters[measure]
-        return self.night.seen[account.id].is_measured(day, streams) and self.books.counters[account.id, measure].get(day, 0) is not None
+    def _given(self, account: Account, measure: str) -> frozenset[date]:
+        """Return the days that are measured and on which the movement of each post is known."""
+        key = (account.id, measure)
+        if key not in self._given_days:
+            seen, daily, streams = self.night.seen[account.id], self.books.counters[key], TRAITS[account.platform].counters[measure]
+            known = seen.known[streams[0]]
+            self._given_days[key] = frozenset(day for day in known if seen.is_measured(day, streams) and daily.get(day, 0) is not None)
+        return self._given_days[key]
+
+    def _covered(self, account: Account, stream: str) -> frozenset[date]:
+        return self.night.seen[account.id].covered_events[stream]
 
     def _why_unmeasured(self, account: Account, measure: str, span: list[date]) -> str:
         seen, streams = self.night.seen[account.id], TRAITS[account.platform].counters[measure]
@@ -162,7 +171,8 @@ class Reckoning:
     def _comments(self, account: Account, period: Period) -> Part:
         """Return the audience's comments of the covered days."""
         span = self._days(period)
-        covered = [day for day in span if day in self.night.seen[account.id].covered_events]
+        known = self._covered(account, TRAITS[account.platform].comments)
+        covered = [day for day in span if day in known]
         if not covered:
             return Part(None, "missing_input", 0, len(span))
         daily = self.books.comments[account.id]
@@ -184,8 +194,8 @@ class Reckoning:
         measures = [measure for measure in ENGAGEMENT_COUNTERS if has(account, measure)]
         parts = [self._counter(account, measure, period) for measure in measures]
         parts.append(self._comments(account, period))
-        seen, span = self.night.seen[account.id], self._days(period)
-        both = sum(day in seen.covered_events and all(self._is_given(account, measure, day) for measure in measures) for day in span)
+        span, commented = self._days(period), self._covered(account, TRAITS[account.platform].comments)
+        both = sum(day in commented and all(day in self._given(account, measure) for measure in measures) for day in span)
         missing = [part.status for part in parts if part.value is None]
         if missing:
             return Part(None, worst(missing), both, len(span))
@@ -200,9 +210,11 @@ class Reckoning:
         found: set[tuple[str, str]] = set()
         known, total = 0, 0
         for account in scope.accounts:
-            books = [self.books.mentions] if TRAITS[account.platform].mentions else []
+            traits = TRAITS[account.platform]
+            books = [self.books.mentions] if traits.mentions else []
             books += [self.books.comments] if is_of_comments else []
-            covered = [day for day in span if day in self.night.seen[account.id].covered_events]
+            streams = {*filter(None, [traits.mentions]), *([traits.comments] if is_of_comments else [])}
+            covered = [day for day in span if all(day in self._covered(account, stream) for stream in streams)]
             known += len(covered) if books else 0
             total += len(span) if books else 0
             found.update((account.platform, item) for daily in books for day in covered for item in daily[account.id].get(day, ()))

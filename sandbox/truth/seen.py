@@ -17,7 +17,7 @@ EVENTS_BACK: Final = 7 * DAY
 FIRST_BACK: Final = 30 * DAY
 LONGEST_STEP: Final = 35
 SNAPSHOTS: Final = ("posts", "accounts", "stories")
-QUICK: Final = ("stories", "comments", "mentions")
+EVENTS: Final = ("comments", "mentions")
 
 
 def snapshot_day(ts: int) -> date:
@@ -41,16 +41,16 @@ class Seen:
         self.known = {stream: self._nearest(self._fetches_of(stream)) for stream in SNAPSHOTS}
         self.firsts = {stream: min(known, default=None) for stream, known in self.known.items()}
         posts = [(ts - LISTED_BACK["posts"], ts) for ts in self.fetches]
-        self.event_windows = [(ts - (EVENTS_BACK if number else FIRST_BACK), ts) for number, ts in enumerate(self.quick_fetches)]
+        self.event_windows = {stream: event_windows(self._fetches_of(stream)) for stream in EVENTS}
         self.covered_posts = covered_days(posts, as_of)
-        self.covered_events = covered_days(self.event_windows, as_of)
+        self.covered_events = {stream: covered_days(windows, as_of) for stream, windows in self.event_windows.items()}
         self.flow_windows = list(self._flow_windows())
         self._told: dict[date, AccountDay] = {}
         self.own = self._own()
         self.snapshots = {post.id: self._snapshots(post) for post in self.own}
 
     def _fetches_of(self, stream: str) -> list[int]:
-        return self.quick_fetches if stream in QUICK else self.fetches
+        return self.quick_fetches if stream in TRAITS[self.account.platform].hourly else self.fetches
 
     def _nearest(self, observed: Iterable[int]) -> dict[date, int]:
         """Return per snapshot day the observation nearest to the midnight after it."""
@@ -91,24 +91,28 @@ class Seen:
         return self._nearest(ts for ts in self._fetches_of(stream) if (version := post.version_at(ts)) and version.ts >= ts - back)
 
     def value(self, post: Post, measure: str, ts: int) -> int | None:
-        """Return a counter as it was given at an instant; None while its owner hides it."""
-        if measure == "reactions" and post.hides("like", ts):
+        """Return a counter as it was given at an instant; None while it is hidden."""
+        if measure == "reactions" and post.hides("like", ts) and not TRAITS[post.platform].tells_hidden:
             return None
         return COUNTER_OF[measure](self.world.counters(post, ts))
 
     def differences(self, post: Post, measure: str) -> Iterator[tuple[date, int | None]]:
         """Yield a post's difference per measured day; a post that was older when first seen has none on that day.
 
-        What was not given is not known on that day (None); it is compared with the last that was.
+        What was not given is not known on that day (None); it is compared with the last that was. A fetch after the one that closes the
+        day may see a post that came between them: that waits for the next day.
         """
+        closed = self.known[stream_of(post)]
         last: tuple[date, int] | None = None
         is_first = True
         for day, ts in self.snapshots[post.id].items():
+            if post.ts > closed[day]:
+                continue
             value = self.value(post, measure, ts)
             if last is not None and (day - last[0]).days <= LONGEST_STEP:
                 yield day, None if value is None else value - last[1]
             elif is_first or last is not None:
-                previous = max((fetch for known, fetch in self.known[stream_of(post)].items() if known < day), default=None)
+                previous = max((fetch for known, fetch in closed.items() if known < day), default=None)
                 if previous is not None and post.ts > previous:
                     yield day, value
             else:
@@ -118,18 +122,19 @@ class Seen:
 
     # -- events -----------------------------------------------------------------------------------------------------------------------
 
-    def saw_event(self, item: Post, ts: int) -> bool:
+    def saw_event(self, item: Post, ts: int, stream: str) -> bool:
         """Tell whether any fetch's window held an event, while it was still there."""
-        return any(start <= ts <= end < item.gone_ts for start, end in self.event_windows)
+        return any(start <= ts <= end < item.gone_ts for start, end in self.event_windows[stream])
 
     # -- the account's days -----------------------------------------------------------------------------------------------------------
 
     def _flow_windows(self) -> Iterator[tuple[int, int]]:
         """Yield from which beginning on each night asked for the platform's days; it begins at whole days, by UTC."""
-        back = TRAITS[self.account.platform].flows_back * DAY
+        traits = TRAITS[self.account.platform]
+        back, unsettled = traits.flows_back * DAY, (traits.flows_restated - 1) * DAY
         before: int | None = None
         for ts in self.fetches:
-            start = ts - max(back, FIRST_BACK) if before is None else min(ts - back, before)
+            start = ts - max(back, FIRST_BACK) if before is None else min(ts - back, before - unsettled)
             yield start // DAY * DAY, ts
             before = ts
 
@@ -154,6 +159,11 @@ class Seen:
         """Return why there is no value of one of the platform's days."""
         first = self.flow_windows[0][0] if self.flow_windows else None
         return "insufficient_history" if first is None or day_start(self.account.platform, day) < first else "missing_input"
+
+
+def event_windows(fetches: Sequence[int]) -> list[tuple[int, int]]:
+    """Return what fetches asked for of a list of events: the look-back, and at first what came before."""
+    return [(ts - (EVENTS_BACK if number else FIRST_BACK), ts) for number, ts in enumerate(fetches)]
 
 
 def covered_days(windows: Iterable[tuple[int, int]], as_of: date) -> frozenset[date]:

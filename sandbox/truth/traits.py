@@ -31,34 +31,40 @@ class Traits(NamedTuple):
     """One platform: its counters, and the streams that must have been read for a day of each; its comments, its account's days.
 
     `comments` is the stream that comments come of, `mentions` that of mentions ("": none). With `has_conversations` everything below a
-    post of ours belongs to it, however deep. `lacking`: the types of posts that have no such counter. `flows` are asked for
-    `flows_back` days back, and for `flows_restated` days they may change.
+    post of ours belongs to it, however deep. `hourly`: the streams that are fetched between the nights too. `lacking`: the types of
+    posts that have no such counter. With `tells_hidden` the owner is told what is hidden from others. `flows` are asked for `flows_back`
+    days back, and for `flows_restated` days they may change.
     """
 
     counters: Mapping[str, tuple[str, ...]]
     comments: str
     mentions: str
     has_conversations: bool
+    hourly: tuple[str, ...]
     lacking: Mapping[str, tuple[PostType, ...]] = NOTHING_LACKS
+    tells_hidden: bool = False
     flows: tuple[str, ...] = ()
     flows_back: int = 3
     flows_restated: int = 3
 
 
 TRAITS: Final[Mapping[Platform, Traits]] = {
-    "mastodon": Traits({"reactions": POSTS, "shares": POSTS}, "mentions", "mentions", has_conversations=False),
+    "mastodon": Traits({"reactions": POSTS, "shares": POSTS}, "mentions", "mentions", has_conversations=False, hourly=("mentions",)),
     "x": Traits(
         {"reactions": POSTS, "shares": POSTS, "saves": POSTS, "impressions": POSTS, "link_clicks": POSTS},
         "mentions",
         "mentions",
         has_conversations=True,
+        hourly=("mentions",),
     ),
     "instagram": Traits(
         {"reactions": POSTS, "shares": LISTS, "saves": POSTS, "views": LISTS, "reach": LISTS},
         "comments",
         "mentions",
         has_conversations=True,
+        hourly=("stories", "comments", "mentions"),
         lacking={"reactions": ("story",), "saves": ("story",)},
+        tells_hidden=True,
         flows=(*META_REACH, "views", "followers_gained", "profile_views", "link_clicks"),
     ),
     "facebook": Traits(
@@ -66,7 +72,8 @@ TRAITS: Final[Mapping[Platform, Traits]] = {
         "comments",
         "mentions",
         has_conversations=True,
-        lacking={"link_clicks": ("reel",)},
+        hourly=("comments", "mentions"),
+        lacking={"reach": ("reel",), "link_clicks": ("reel",)},
         flows=(*META_REACH, "views", "followers_gained", "followers_lost", "profile_views"),
     ),
     "threads": Traits(
@@ -74,6 +81,7 @@ TRAITS: Final[Mapping[Platform, Traits]] = {
         "comments",
         "mentions",
         has_conversations=True,
+        hourly=("mentions",),
         flows=("profile_views",),
     ),
     "youtube": Traits(
@@ -81,6 +89,7 @@ TRAITS: Final[Mapping[Platform, Traits]] = {
         "comments",
         "",
         has_conversations=True,
+        hourly=("comments",),
         flows=("views", "followers_gained", "followers_lost", "shares", "watch_minutes"),
         flows_back=7,
         flows_restated=7,

@@ -16,10 +16,12 @@ from assets.goals import goals, tables
 from assets.goals.tables import SCORECARD, goal_tables
 from assets.indicators import family_tables
 from assets.indicators.registry import indicators
+from assets.reference import ACCOUNT, AVAILABILITY, DEFINITION_BREAK, GOAL_POPULATION
 from pipelines import engine
 from tests.support.hand import Hand, Row, at, day, frame, span
 
 GOAL = "community_engagement"
+BREAK_INPUTS = {"breaks": DEFINITION_BREAK, "populations": GOAL_POPULATION, "accounts_": ACCOUNT, "availability": AVAILABILITY}
 Key = tuple[str, str, str]
 Values = Mapping[Key, float | None]
 
@@ -52,12 +54,15 @@ def scored(
     targets: Sequence[Mapping[str, Any]] = (),
     as_of: str = "12-31",
     coverage: Mapping[Key, float] | None = None,
+    breaks: Sequence[tuple[str, str, str]] = (),
     **goal: object,
 ) -> list[Row]:
-    """The scorecard of the goal for these values."""
-    hand = Hand(goals={GOAL: goal}, targets=[{"goal": GOAL} | dict(target) for target in targets])
+    """The scorecard of the goal for these values; `breaks` are platform, measure and day."""
+    hand = Hand("x/main", "mastodon/m", goals={GOAL: goal}, targets=[{"goal": GOAL} | dict(target) for target in targets])
+    for platform, measure, one in breaks:
+        hand.put(DEFINITION_BREAK, platform=platform, measure=measure, day=day(one), note="counts otherwise")
     transform = next(one for one in tables.transforms() if one.output.name == SCORECARD.name)
-    known = families(values, as_of, coverage=coverage)
+    known = families(values, as_of, population=hand.institution.population_of(GOAL), coverage=coverage)
     inputs = {source.name: known[source.name] if source.name in known else hand.make(source.table) for source in transform.inputs}
     return engine.collect(transform, {name: one.lazy() for name, one in inputs.items()}).to_dicts()
 
@@ -103,8 +108,8 @@ def test_on_a_signed_scale_attainment_counts_from_its_lower_end() -> None:
     rows = pl.LazyFrame(
         {"value": [0.0, -1.0], "target": [0.5, 0.5], "scale_min": [-1.0, -1.0], "direction": ["higher"] * 2, "previous_value": [None, 0.5],
          "additivity": ["ratio"] * 2, "benchmark": [None, None], "alias_of": [None, None],
-         "is_complete_period": [True] * 2, "weight": [1.0] * 2, "is_comparable": [True] * 2},
-        schema_overrides={"previous_value": pl.Float64, "benchmark": pl.Float64, "alias_of": pl.String},
+         "is_complete_period": [True] * 2, "weight": [1.0] * 2, "is_comparable": [True] * 2, "break_told": [None, None]},
+        schema_overrides={"break_told": pl.String, "previous_value": pl.Float64, "benchmark": pl.Float64, "alias_of": pl.String},
     )  # fmt: skip
     assert tables._judged(rows).collect()["attainment"].to_list() == [pytest.approx(1 / 1.5), 0.0]
 
@@ -313,3 +318,65 @@ def test_a_disabled_indicator_keeps_its_value_and_is_not_judged() -> None:
     rows = scored({REACTIONS: 100}, [target("reactions", 100)], disabled=["reactions"])
     row = next(row for row in rows if row["indicator_key"] == "reactions" and row["period_type"] == "month")
     assert (row["value"], row["attainment"], row["rag"], row["notes"]) == (100, None, "grey", "disabled by the institution: not judged")
+
+
+# -- changes of definition ------------------------------------------------------------------------------------------------------------
+
+
+def over(indicator: str, *breaks: tuple[str, str, str], **goal: Any) -> dict[str, Row]:
+    """The months of 2026 of an indicator that rises by ten a month, by MM, with days on which definitions changed."""
+    values = {(indicator, "month", f"{month:02}-01"): 10.0 * month for month in range(1, 13)}
+    return {f"{row['period_start']:%m}": row for row in scored(values, breaks=breaks, **goal) if row["indicator_key"] == indicator}
+
+
+def test_no_change_no_benchmark_and_no_trend_cross_a_day_on_which_a_platform_changed_what_a_measure_means() -> None:
+    rows = over("link_clicks", ("x", "link_clicks", "08-24"))
+    assert (rows["07"]["change_abs"], rows["07"]["notes"]) == (10, None)
+    told = "a definition changed, not compared with the period before (x 2026-08-24: counts otherwise)"
+    for month in ("08", "09"):
+        assert [rows[month][name] for name in ("value", "previous_value", "change_abs", "change_pct", "benchmark", "notes")] == [
+            10.0 * int(month), None, None, None, None, told,
+        ]  # fmt: skip
+    assert (rows["10"]["change_abs"], rows["10"]["notes"]) == (10, None)
+    assert rows["12"]["benchmark"] is None
+    assert {month: row["trend"] for month, row in rows.items() if row["trend"] != "insufficient_history"} == dict.fromkeys(
+        ("08", "09", "10", "11", "12"), "definition_break"
+    )
+
+
+def test_a_change_on_the_first_day_of_a_period_parts_it_from_the_one_before_alone() -> None:
+    rows = over("link_clicks", ("x", "link_clicks", "08-01"))
+    assert [rows[month]["change_abs"] for month in ("07", "08", "09")] == [10, None, 10]
+
+
+def test_a_change_before_all_points_of_the_trend_leaves_it_be() -> None:
+    assert over("link_clicks", ("x", "link_clicks", "01-01"))["12"]["trend"] == "up"
+
+
+@pytest.mark.parametrize(
+    ("indicator", "broken", "is_flagged"),
+    [
+        ("impressions", ("x", "*", "08-24"), True),
+        ("engagement_rate_views", ("x", "impressions", "08-24"), True),
+        ("comment_score_index", ("mastodon", "followers", "08-24"), True),
+        ("conversation_volume", ("mastodon", "mentions", "08-24"), True),
+        ("impressions", ("x", "views", "08-24"), False),
+        ("impressions", ("mastodon", "*", "08-24"), False),
+        ("impressions", ("x", "reactions", "08-24"), False),
+    ],
+)
+def test_a_change_concerns_the_indicators_that_are_made_of_what_the_platform_gives(
+    indicator: str, broken: tuple[str, str, str], *, is_flagged: bool
+) -> None:
+    goal = next(key for key, one in goals().items() if indicator in one.indicator_keys)
+    hand = Hand("x/main", "mastodon/m", goals={goal: {}})
+    hand.put(DEFINITION_BREAK, platform=broken[0], measure=broken[1], day=day(broken[2]), note="counts otherwise")
+    tables_of = {name: hand.make(table).lazy() for name, table in BREAK_INPUTS.items()}
+    found = tables._breaks(**tables_of).filter(pl.col("computed_key") == indicator).collect()
+    assert found["broken"].to_list() == ([day("08-24")] if is_flagged else [])
+
+
+def test_a_change_on_a_platform_whose_accounts_do_not_count_for_the_goal_is_none_of_its() -> None:
+    own: dict[str, Any] = {"accounts": ["mastodon/m"]}
+    assert over("engagement_count", ("x", "reactions", "08-24"), **own)["08"]["notes"] is None
+    assert over("engagement_count", ("mastodon", "reactions", "08-24"), **own)["08"]["notes"] is not None

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support.hand import Hand, at, span
+from tests.support.hand import STREAMS, Hand, at, day, span
 
 UTC = ZoneInfo("UTC")
 
@@ -176,6 +176,94 @@ def test_views_are_added_where_a_platform_gives_them() -> None:
     hand.post("x/main", "p", at("01-02", "09:00"))
     hand.seen("p", {"01-02": {"views": 40}, "01-03": {"views": 70}})
     assert told(hand, "views", "week", "2025-12-29")[:2] == (70, "ok")
+
+
+# -- what platforms give, refuse and give no more ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("counters", [{"01-02": 5, "01-03": 9}, {}])
+def test_a_measure_that_the_platform_gives_no_more_is_retired_and_neither_zero_nor_missing(counters: Mapping[str, int]) -> None:
+    hand = one_post("x/main", known=span("01-01", "01-03"), counters=counters)
+    hand.give("saves", needs_field="saved")
+    hand.deny("saved", how="retired_fields")
+    assert told(hand, "saves", "day", "01-03")[:2] == (None, "retired")
+    assert told(hand, "engagement_count", "day", "01-03")[:2] == (None, "retired")
+    assert told(hand, "reactions", "day", "01-03")[1] == "ok"
+
+
+def test_a_measure_is_not_applicable_before_its_first_day_and_retired_after_its_last() -> None:
+    hand = one_post("x/main", known=span("01-01", "01-05"), counters={"01-02": 5})
+    hand.give("saves", valid_from=day("01-03"), valid_to=day("01-04"))
+    days = {one: told(hand, "saves", "day", one)[1] for one in span("01-02", "01-05")}
+    assert [*days.values()] == ["not_applicable", "ok", "ok", "retired"]
+
+
+def test_a_type_of_post_that_lacks_a_measure_does_not_leave_the_days_sum_unknown() -> None:
+    hand = one_post("x/main", known=span("01-01", "01-03"), counters={"01-02": 5})
+    hand.give("saves", post_types=("post", "carousel"))
+    hand.post("x/main", "r", at("01-02", "10:00"), post_type="reel")
+    hand.seen("r", {"01-02": {"reactions": 1, "saves": None}})
+    assert told(hand, "saves", "day", "01-02") == (0, "ok", 1.0)
+    assert told(hand, "reactions", "day", "01-02") == (6, "ok", 1.0)
+
+
+@pytest.mark.parametrize("kind", ["reel", "short", "video", "live", "carousel", "quote"])
+def test_every_type_of_post_counts_but_stories_are_none(kind: str) -> None:
+    hand = Hand("x/main")
+    hand.night(*span("01-01", "01-03"))
+    hand.post("x/main", "p", at("01-02"), post_type=kind)
+    hand.post("x/main", "s", at("01-02"), post_type="story")
+    assert told(hand, "posts", "day", "01-02") == (1, "ok", 1.0)
+
+
+def with_comments(*, comments: list[str], mentions: list[str]) -> Hand:
+    """An account whose comments come by a stream of their own, with the nights of each stream; the posts' nights are the comments'."""
+    hand = Hand("x/main")
+    hand.stream("x", "comments", "event", lookback_days=7)
+    hand.give("comments_audience", streams=["comments"])
+    hand.give("conversation_items", streams=["comments", "mentions"])
+    hand.night(*comments, streams=["accounts", "posts", "comments"])
+    hand.night(*mentions, streams=["mentions"])
+    hand.post("x/main", "p", at("01-14", "09:00"))
+    hand.comment("p", at("01-14"), "c")
+    hand.mention("x/main", at("01-14"), "m")
+    return hand
+
+
+def test_comments_are_known_by_the_stream_that_brings_them_and_conversation_by_both() -> None:
+    hand = with_comments(comments=span("01-01", "01-20"), mentions=["01-01"])
+    assert told(hand, "comments_audience", "day", "01-14") == (1, "ok", 1.0)
+    assert told(hand, "mentions", "day", "01-14")[:2] == (None, "missing_input")
+    assert told(hand, "conversation_volume", "day", "01-14")[:2] == (None, "missing_input")
+    other = with_comments(comments=["01-01", "01-20"], mentions=span("01-01", "01-20"))
+    assert told(other, "comments_audience", "day", "01-10")[:2] == (None, "missing_input")
+    assert told(other, "mentions", "day", "01-14") == (1, "ok", 1.0)
+    whole = with_comments(comments=span("01-01", "01-20"), mentions=span("01-01", "01-20"))
+    assert told(whole, "conversation_volume", "day", "01-14") == (2, "ok", 1.0)
+
+
+def test_a_platform_without_mentions_has_a_conversation_of_its_comments() -> None:
+    hand = Hand("x/main")
+    hand.stream("x", "comments", "event", lookback_days=7)
+    hand.give("comments_audience", "conversation_items", streams=["comments"])
+    hand.give("mentions", is_given=False, streams=[])
+    hand.night(*span("01-01", "01-20"), streams=["accounts", "posts", "comments"])
+    hand.post("x/main", "p", at("01-14", "09:00"))
+    hand.comment("p", at("01-14"), "c")
+    for level in ("x/main", "x", "all"):
+        assert told(hand, "conversation_volume", "day", "01-14", level) == (1, "ok", 1.0)
+        assert told(hand, "mentions", "day", "01-14", level)[1] == "not_applicable"
+    assert hand.value("conversation_volume", "week", "01-12")["is_provisional"] is True
+
+
+def test_a_day_needs_every_stream_that_its_measure_names() -> None:
+    hand = Hand("x/main")
+    hand.stream("x", "stories", "snapshot", lookback_days=1, expires_hours=24)
+    hand.give("reactions", streams=["posts", "stories"])
+    hand.night("01-01", "01-02", "01-04", streams=[*STREAMS, "stories"])
+    hand.night("01-03")
+    assert [told(hand, "reactions", "day", one)[1] for one in span("01-01", "01-04")] == ["insufficient_history", "ok", "lost", "ok"]
+    assert told(hand, "shares", "day", "01-03")[1] == "ok"
 
 
 # -- audience -------------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -278,3 +279,71 @@ def test_the_ratio_of_the_institution_is_the_ratio_of_the_sums_of_its_parts(post
         assert sums["denominator"][0] == len(posts)
         whole = found.row(by_predicate=pl.col("level") == "institution", named=True)
         assert whole["value"] == whole["numerator"] / whole["denominator"]
+
+
+# -- what platforms give, refuse and give no more ---------------------------------------------------------------------------------------
+
+
+def by_reach(*posts: tuple[str, str, Row], **given_: object) -> Hand:
+    """Posts (id, type, counters at every night) of 6 January, of a platform that tells the reach of each."""
+    hand = Hand("x/main")
+    hand.night(*EVERY)
+    hand.give("reach", needs_field="insights", **given_)  # type: ignore[arg-type]
+    for identity, kind, counters in posts:
+        hand.post("x/main", identity, at("01-06", "09:00"), post_type=kind)
+        hand.seen(identity, dict.fromkeys(span("01-06", "01-20"), counters))
+    return hand
+
+
+def rated(hand: Hand, indicator: str = "engagement_rate") -> tuple[Any, ...]:
+    row = hand.value(indicator, "week", WEEK)
+    return row["value"], row["status"], row["numerator"], row["denominator"], row["n"], row["coverage"]
+
+
+def test_engagement_by_reach_divides_by_the_reach_of_the_posts_that_told_theirs() -> None:
+    hand = by_reach(
+        ("a", "reel", {"reactions": 20, "reach": 400}), ("b", "carousel", {"reactions": 5, "reach": 100}), ("c", "post", {"reactions": 9})
+    )
+    assert rated(hand) == (0.05, "ok", 25, 500, 2, pytest.approx(2 / 3))
+
+
+def test_a_type_of_post_that_has_no_reach_is_none_of_the_cohort_and_a_story_never_is() -> None:
+    posts = (("a", "reel", {"reactions": 20, "reach": 400}), ("b", "live", {"reactions": 5}), ("s", "story", {"reactions": 9, "reach": 50}))
+    assert rated(by_reach(*posts, post_types=("reel", "story"))) == (0.05, "ok", 20, 400, 1, 1.0)
+
+
+def test_a_type_of_post_that_lacks_a_part_of_the_numerator_counts_without_it() -> None:
+    hand = by_reach(("a", "reel", {"reactions": 20, "saves": None, "reach": 400}))
+    hand.give("saves", post_types=("carousel",))
+    assert rated(hand) == (0.05, "ok", 20, 400, 1, 1.0)
+
+
+@pytest.mark.parametrize(("how", "status"), [("denied_fields", "not_permitted"), ("retired_fields", "retired")])
+def test_a_rate_of_which_everything_is_refused_says_so(how: str, status: str) -> None:
+    hand = by_reach(("a", "reel", {"reactions": 20, "reach": None}))
+    hand.deny("insights", how=how)
+    assert aged(hand, "a")[status] == ["reach"]
+    assert hand.value("engagement_rate", "week", WEEK)["status"] == status
+    assert hand.value("applause_rate", "week", WEEK)["status"] == "ok"
+
+
+def test_a_rate_that_is_partly_retired_and_partly_not_there_is_missing() -> None:
+    hand = by_reach(("a", "reel", {"reactions": 20, "reach": None}), post_types=("reel", "post"))
+    hand.deny("insights", how="retired_fields")
+    hand.post("x/main", "b", at("01-07", "09:00"))
+    assert hand.value("engagement_rate", "week", WEEK)["status"] == "missing_input"
+
+
+def test_reach_of_posts_after_its_last_day_is_retired() -> None:
+    hand = by_reach(("a", "reel", {"reactions": 20, "reach": None}), valid_to=day("01-10"))
+    assert hand.value("engagement_rate", "week", WEEK)["status"] == "retired"
+
+
+def test_comments_of_a_post_are_known_by_the_stream_that_brings_them() -> None:
+    hand = Hand("x/main")
+    hand.stream("x", "comments", "event", lookback_days=7)
+    hand.give("comments_audience", streams=["comments"])
+    hand.night(*EVERY, streams=("accounts", "posts", "comments"))
+    hand.post("x/main", "p", at("01-06", "09:00"))
+    hand.comment("p", at("01-07"), "c")
+    assert aged(hand)["comments_audience"] == 1

@@ -206,6 +206,25 @@ def test_after_a_long_silence_events_are_asked_from_where_they_ended() -> None:
     assert windows[-1].end == now
 
 
+def test_days_of_which_too_little_was_told_before_a_silence_are_asked_for_again() -> None:
+    """A night asks for the day before it in vain, for it is told a day late: the nights after it do, whenever they come."""
+    stream = platforms()["facebook"].stream("insights_day")
+    until = asking.windows_due(stream, at("01-20", "02:00"), at("01-18", "15:00"), timedelta(days=30))[-1].end
+    for night in ("01-21", "01-22", "01-23", "01-30"):
+        window = asking.windows_due(stream, at(night, "02:00"), until, timedelta(days=30))[0]
+        assert window.start == until - timedelta(days=2)
+    assert until == at("01-19", "15:00")
+
+
+def test_after_a_long_silence_days_of_the_platform_that_were_told_late_are_asked_for_again() -> None:
+    """On the night of the 20th it had told the 17th in part, and the 18th and 19th not at all."""
+    stream = platforms()["threads"].stream("insights_day")
+    last = datetime(2026, 1, 20, tzinfo=UTC)
+    windows = asking.windows_due(stream, datetime(2026, 2, 20, 19, tzinfo=UTC), last, timedelta(days=30))
+    assert windows[0].start == last - stream.restates + timedelta(days=1)
+    assert windows[-1].end == datetime(2026, 2, 20, tzinfo=UTC)
+
+
 def test_counters_of_the_past_are_not_asked_for_after_a_long_silence() -> None:
     now = at("03-20", "02:00")
     (window,) = asking.windows_due(X_POSTS, now, at("01-20", "02:00"), timedelta(days=30))

@@ -12,9 +12,12 @@ import pytest
 
 from assets.ledgers import FETCH
 from assets.reference import ACCOUNT, LOCAL_DAY, STREAM
-from assets.staging import common, things
+from assets.staging import common, mappings, things
 from assets.staging.mapping import SHAPES, STAMP, Given, Gives, PlatformMapping, Source
 from assets.staging.things import ACCOUNT_DAYS, COVERAGE, POST_DAYS
+from checks import promises
+from connectors.registry import platforms
+from pipelines.reference import MEASURES
 from tests.support.hand import STREAMS, Hand, at, day
 
 STORIES = {"lookback_days": 1, "expires_hours": 24}
@@ -61,6 +64,22 @@ def test_a_shape_cannot_read_one_stream_twice() -> None:
         made_up("items", "mentions", "mentions")
 
 
+def test_a_measure_cannot_name_a_type_of_post_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match=r"made_up: saves names types of post that there are not: \['reels'\]"):
+        PlatformMapping("made_up", {}, {"saves": Gives(post_types=("reels", "post"))})
+
+
+@pytest.mark.parametrize("platform", sorted(mappings()))
+def test_what_a_platform_gives_is_known_to_formulas_and_comes_by_streams_that_it_has(platform: str) -> None:
+    gives = mappings()[platform].gives
+    assert set(gives) <= MEASURES
+    assert {stream for one in gives.values() for stream in one.streams} <= {stream.name for stream in platforms()[platform].streams}
+
+
+def test_the_promises_know_the_types_of_post() -> None:
+    assert set(promises.POST_TYPES) == set(things.POST_TYPES)
+
+
 def test_only_fields_that_are_not_asked_of_everybody_are_private() -> None:
     gives = {"reach": Gives("insights"), "link_clicks": Gives("clicks", is_private=True), "saves": Gives()}
     assert PlatformMapping("made_up", {}, gives).private_fields == ("clicks",)
@@ -70,10 +89,8 @@ def test_only_fields_that_are_not_asked_of_everybody_are_private() -> None:
 
 
 def account_days(snapshots: list[dict[str, Any]], flows: list[dict[str, Any]], basis: str = "pacific") -> pl.DataFrame:
-    parts = {
-        shape: common.given(shape, [made_up(shape, "s")], {"made_up__s": rows(shape, *given)})
-        for shape, given in (("account_snapshots", snapshots), ("account_flows", flows))
-    }
+    given: tuple[tuple[Given, list[dict[str, Any]]], ...] = (("account_snapshots", snapshots), ("account_flows", flows))
+    parts = {shape: common.given(shape, [made_up(shape, "s")], {"made_up__s": rows(shape, *told)}) for shape, told in given}
     bases = pl.LazyFrame({"platform": ["made_up"], "day_basis": [basis]})
     return common.account_days(parts["account_snapshots"], parts["account_flows"], bases).collect().sort("day")
 

@@ -200,7 +200,7 @@ def test_a_fetch_of_whatever_comes_ends_in_words(named: tuple[str, str], replies
     assert TOKEN not in f"{fetched.reason}{fetched.denied_fields}"
     assert KEY not in f"{fetched}{bytes(written)!r}{bytes(aside)!r}"
     assert isinstance(door._wire, Canned)
-    if stream.beside is stream.nested is stream.by_id is None and not stream.metrics:
+    if not (stream.beside or stream.nested or stream.by_id or stream.metrics):
         assert door._wire.asked <= 4 * http.ATTEMPTS
 
 

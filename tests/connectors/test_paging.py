@@ -9,15 +9,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.clock import InjectedClock
 from connectors.failures import DoorError, TemporaryFailure
 from connectors.fetch import Fetched, fetch_window
 from connectors.http import Door, Hosts, WaitingBudget
-from connectors.paging import Answer, Paging, Request, body_cursor, link_header, next_url, offset, query_of
+from connectors.paging import Answer, Paging, Request, body_cursor, graph_cursor, link_header, next_url, offset, query_of
 from connectors.privacy import Pseudonyms
 from connectors.secret import Secret
 from connectors.streams import Account, Event, Stream, Window
@@ -168,9 +169,8 @@ def test_no_link_at_all_is_the_end() -> None:
 
 
 @given(st.binary(max_size=40))
+@example(b'"\x80"')
 def test_a_broken_member_is_a_failure_of_the_platform_and_not_the_end_of_the_list(member: bytes) -> None:
-    import msgspec  # noqa: PLC0415 used here alone
-
     answer = Answer(200, {}, b"", {"meta": msgspec.Raw(member)})
     try:
         value = answer.member("meta.next_token")
@@ -214,6 +214,36 @@ def test_paging_without_end_ends_at_the_streams_limit(speaker: Speaker, is_empty
     fetched, ids = read(speaker, stream)
     assert (fetched.pages, fetched.is_complete, len(ids)) == (6, False, 0 if is_empty else 6)
     assert "goes in a circle (after 6 pages)" in (fetched.reason or "")
+
+
+def graph_page(data: list[int], **paging: object) -> Answer:
+    body = json.dumps({"data": data, "paging": paging}).encode()
+    return Answer(200, {}, body, msgspec.json.decode(body, type=dict[str, msgspec.Raw]))
+
+
+@pytest.mark.parametrize(
+    ("page", "goes_on", "goes_on_by_cursor"),
+    [
+        (graph_page([1], cursors={"after": "b"}, next="https://a.example/?token=t"), True, True),
+        (graph_page([1], cursors={"after": "b"}), False, True),
+        (graph_page([], cursors={"after": "b"}), False, False),
+        (graph_page([1], cursors={"after": ""}), False, False),
+        (graph_page([1], cursors={"before": "a"}), False, False),
+        (graph_page([1]), False, False),
+    ],
+)
+def test_a_list_that_never_says_next_is_led_on_by_its_cursor_until_a_page_is_empty(
+    page: Answer, goes_on: bool, goes_on_by_cursor: bool
+) -> None:
+    following = HERE.with_params(after="b")
+    assert graph_cursor()(HERE, page) == (following if goes_on else None)
+    assert graph_cursor(says_next=False)(HERE, page) == (following if goes_on_by_cursor else None)
+
+
+def test_a_next_page_without_a_cursor_is_a_failure_of_the_platform() -> None:
+    for paging in (graph_cursor(), graph_cursor(says_next=False)):
+        with pytest.raises(TemporaryFailure):
+            paging(HERE, graph_page([1], next="https://a.example"))
 
 
 def test_an_offset_beyond_the_last_record_is_the_end() -> None:

@@ -208,6 +208,13 @@ def test_it_is_noted_whether_we_or_our_staff_wrote_it(account: Account, author: 
     assert (found["by_us"], found["by_staff"]) == (by_us, by_staff)
 
 
+@pytest.mark.parametrize(("own", "by_us"), [(True, True), (False, False), (None, False), ("true", False), (1, False)])
+def test_where_the_platform_says_that_a_record_is_ours_it_is_whatever_our_name(account: Account, own: object, by_us: bool) -> None:
+    private = Private(flags_from="text", author="username", own="is_ours", keep=("id",))
+    record = {"id": "1", "text": "halo", "username": "our_former_name", "is_ours": own}
+    assert minimise(record, private, account, Pseudonyms(Secret("k" * 16)))["flags"]["by_us"] is by_us
+
+
 def test_a_record_without_the_text_has_flags_all_the_same(account: Account) -> None:
     found = flags_of(account, id="1")
     assert (found["mentions_us"], found["question"], found["word_count"]) == (False, False, 0)

@@ -20,6 +20,7 @@ ROOMS = ("connectors", "assets", "checks", "pipelines")
 FOR_CONTRIBUTORS = {
     "assets/indicators/formulas.py",
     "assets/indicators/registry/__init__.py",
+    "assets/staging/mapping.py",
     "connectors/secret.py",
     "pipelines/demo.py",
     "pipelines/discretion.py",

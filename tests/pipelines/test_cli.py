@@ -70,7 +70,7 @@ def test_run_without_an_hmac_key_fetches_nothing(tmp_path: Path) -> None:
 def test_run_names_an_unknown_platform(tmp_path: Path) -> None:
     code, said = typed("run", "--only", "friendster", "--home", str(tmp_path))
     assert code == WRONG
-    assert "There is no platform friendster; there are: mastodon, x" in said
+    assert "There is no platform friendster; there are: facebook, instagram, mastodon, threads, x, youtube" in said
 
 
 def test_a_second_run_in_the_same_home_says_who_is_there_and_stops_with_its_own_code(tmp_path: Path) -> None:

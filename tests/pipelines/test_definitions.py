@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from connectors.registry import platforms
 from pipelines.definitions import build_definitions
 from pipelines.house import House
 from pipelines.template import institution_template
@@ -78,9 +79,9 @@ def test_the_graph_reads_from_raw_to_publish(defs: dg.Definitions) -> None:
 
 def test_every_raw_asset_has_its_check_of_arrival_and_every_audited_table_its_promises(defs: dg.Definitions) -> None:
     keys = defs.get_repository_def().asset_graph.asset_check_keys
-    assert {key.asset_key.path[-1] for key in keys if key.name == "arrived"} == {
-        "mastodon__accounts", "mastodon__posts", "mastodon__mentions", "x__accounts", "x__posts", "x__mentions", "x__mention_hours",
-    }  # fmt: skip
+    streams = {f"{platform}__{stream.name}" for platform, connector in platforms().items() for stream in connector.streams}
+    assert {key.asset_key.path[-1] for key in keys if key.name == "arrived"} == streams
+    assert {"mastodon__posts", "instagram__stories", "youtube__insights_day"} <= streams
     assert dg.AssetKey(["goals", "goal_fundraising"]) in {key.asset_key for key in keys if key.name == "promises"}
 
 

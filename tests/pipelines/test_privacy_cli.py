@@ -44,7 +44,7 @@ def test_an_account_of_ones_own_and_an_unknown_platform_are_refused(tmp_path: Pa
     assert "an account of the institution lazis itself. Nothing was erased" in said
     code, said = typed("erase", "friendster", PERSON, "--home", str(tmp_path))
     assert code == WRONG
-    assert "There is no platform friendster; there are: mastodon, x. Nothing was erased." in said
+    assert "There is no platform friendster; there are: facebook, instagram, mastodon, threads, x, youtube. Nothing was erased." in said
     assert PERSON not in said
 
 

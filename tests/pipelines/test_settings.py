@@ -69,7 +69,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "an unknown zone": (GOOD.replace('"WITA"', '"Mars/Utopia"'), "zone (line 3): 'Mars/Utopia' is not a zone; write WIB, WITA, WIT or"),
     "an unknown platform": (
         GOOD.replace('platform = "x"', 'platform = "friendster"'),
-        "accounts[1].platform (line 14): the platform 'friendster' is not known; there are: mastodon, x",
+        "accounts[1].platform (line 14): the platform 'friendster' is not known; there are: facebook, instagram, mastodon, threads, x, youtube",
     ),
     "settings of an unknown platform": (
         GOOD + '\n[platforms.friendster]\nbase_url = "https://a.example"\n',

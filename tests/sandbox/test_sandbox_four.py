@@ -170,13 +170,13 @@ def test_a_deleted_post_is_seen_by_some_nights_and_takes_its_comments_with_it(wo
     assert all(showing.start < showing.end == post.deleted_ts for showing in below)
 
 
-def test_likes_are_hidden_for_two_nights_and_then_shown_again(world: World) -> None:
-    reel = world.planted("hidden_likes")
-    hidden = [ts for ts in night_stamps(world) if reel.hides("like", ts)]
+@pytest.mark.parametrize(("name", "post_type"), [("hidden_likes", "reel"), ("hidden_likes_film", "video")])
+def test_likes_are_hidden_for_two_nights_and_then_shown_again(world: World, name: str, post_type: str) -> None:
+    post = world.planted(name)
+    hidden = [ts for ts in night_stamps(world) if post.hides("like", ts)]
     assert len(hidden) == 2
-    assert hidden[0] - reel.ts > DAY
-    assert reel.post_type == "reel"
-    assert [post.key for post in world.posts() if post.hidden] == [reel.key]
+    assert hidden[0] - post.ts > DAY
+    assert post.post_type == post_type
 
 
 def test_counters_fall_only_where_that_was_planted(world: World) -> None:

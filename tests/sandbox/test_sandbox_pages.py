@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sandbox.institution import settings_toml
 from sandbox.server import Running, start
-from sandbox.world import MASTODON, X_MAIN, World
+from sandbox.world import ACCOUNTS, MASTODON, PLATFORMS, X_MAIN, World
 
 pytestmark = pytest.mark.slow
 
@@ -337,3 +337,11 @@ def test_the_settings_name_what_the_sandbox_serves(client: Any) -> None:
             assert client.get(f"/mastodon/api/v1/accounts/{account['id']}").json()["username"] == account["handle"]
     assert {entry["platform"] for entry in settings["staff"]} == {"x", "mastodon"}
     assert len(settings["goals"]["fundraising"]["accounts"]) == 2
+
+
+def test_the_settings_name_all_six_platforms_when_they_are_asked_to() -> None:
+    settings = tomllib.loads(settings_toml("http://127.0.0.1:9/", platforms=PLATFORMS))
+    assert list(settings["platforms"]) == [*PLATFORMS]
+    assert settings["platforms"]["youtube"]["analytics_base_url"] == "http://127.0.0.1:9/youtube_analytics"
+    assert [(one["platform"], one["id"]) for one in settings["accounts"]] == [(one.platform, one.id) for one in ACCOUNTS]
+    assert {one["platform"] for one in settings["staff"]} == set(PLATFORMS)

@@ -144,14 +144,14 @@ class Hand:
 
     def give(self, *measures: str, by: str | None = None, post_types: Sequence[str] = ("all",), **more: object) -> None:
         """The platforms (None: all) give measures that they lack today, or give otherwise; `more` are columns of ref.availability."""
-        asked = {"streams": ["posts"]} | more
+        asked = {"streams": ["posts"], "is_given": True} | more
         held = self._rows.pop(reference.AVAILABILITY.name, None) or list(reference_rows(self.institution)[reference.AVAILABILITY])
         for row in held:
             if row["measure"] not in measures or by not in {None, row["platform"]}:
                 self.put(reference.AVAILABILITY, **row)
         for platform in sorted({platform for platform, _ in self.accounts} if by is None else {by}):
             for measure, post_type in product(measures, post_types):
-                self.put(reference.AVAILABILITY, platform=platform, measure=measure, post_type=post_type, is_given=True, **asked)
+                self.put(reference.AVAILABILITY, platform=platform, measure=measure, post_type=post_type, **asked)
 
     def stream(self, platform: str, name: str, kind: str, *, lookback_days: int, **more: object) -> None:
         """A stream that the platform does not have today; `more` are columns of ref.stream."""
