@@ -23,6 +23,7 @@ from typing import Any
 from bench.night_history import LAST_DAY, Shape, at_night, land_day, land_past, make_home
 from connectors.clock import InjectedClock
 from pipelines.house import House
+from sandbox.facts import PLATFORMS
 from sandbox.institution import settings_toml
 
 # New days played on each past; the median stands in the table.
@@ -164,7 +165,9 @@ def commands(folder: Path) -> dict[str, Any]:
     instants = demo.nights()[:LANDED_NIGHTS]
     with start(demo.SEED, 0) as sandbox:
         (folder / "institutions").mkdir()
-        (folder / "institutions" / f"{demo.INSTITUTION}.toml").write_text(settings_toml(sandbox.url, demo.SEED), encoding="utf-8")
+        (folder / "institutions" / f"{demo.INSTITUTION}.toml").write_text(
+            settings_toml(sandbox.url, demo.SEED, PLATFORMS), encoding="utf-8"
+        )
         clock = InjectedClock(instants[0])
         house = House(folder, demo.ENVIRON, clock)
         for instant in instants[:-2]:

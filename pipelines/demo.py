@@ -25,8 +25,10 @@ from pipelines.night import RUN
 from pipelines.runner import Outcome, run_job
 from pipelines.stamps import STAMP
 from pipelines.warehouse import ensure, first
+from sandbox.facts import PLATFORMS
 from sandbox.institution import settings_toml
 from sandbox.server import Running, start
+from sandbox.standins import stand_ins
 from sandbox.world import World, nights_run
 
 if TYPE_CHECKING:
@@ -40,8 +42,7 @@ REAL_NIGHTS = 2
 # The sandbox's own tokens and a key for a world without real persons: no secrets.
 ENVIRON = {
     "TOLOK_HMAC_KEY": "the-sandbox-has-no-real-persons",
-    "TOLOK_CAHAYA_MASTODON_TOKEN": "sandbox-mastodon-token",
-    "TOLOK_CAHAYA_X_TOKEN": "sandbox-x-user-token",
+    **{f"TOLOK_CAHAYA_{one.platform.upper()}_TOKEN": one.tokens[0] for one in stand_ins().values()},
 }
 Progress = Callable[[str, int, int], None]
 
@@ -89,7 +90,7 @@ def open_sandbox(home: Path, port: int | None = None) -> tuple[Running, House]:
         running = start(SEED, port or (int(named.group(1)) if named else PORT))
     except RuntimeError:
         running = start(SEED, 0)
-    text = settings_toml(running.url, SEED)
+    text = settings_toml(running.url, SEED, PLATFORMS)
     if before != text:
         path.write_text(text, encoding="utf-8")
     clock = InjectedClock(nights()[-1])

@@ -240,8 +240,8 @@ YOUTUBE: Final = Account("youtube", "UCcahaya00000000000000AA", "cahayatv", "Cah
 FIRST_ACCOUNTS: Final = (MASTODON, X_MAIN, X_PROGRAM)
 FOUR: Final = (INSTAGRAM, FACEBOOK, THREADS, YOUTUBE)
 ACCOUNTS: Final = (*FIRST_ACCOUNTS, *FOUR)
-# Those that the institution has connected; whoever connects more names them here.
-CONNECTED: Final[tuple[Platform, ...]] = ("mastodon", "x")
+# Those that most tests play; the demo plays all.
+FIRST_PLATFORMS: Final[tuple[Platform, ...]] = ("mastodon", "x")
 PLATFORMS: Final[tuple[Platform, ...]] = ("mastodon", "x", "instagram", "facebook", "threads", "youtube")
 
 TOKEN_PATTERN: Final = re.compile(r"(?<![\w.])@(?P<handle>\w+)|#(?P<tag>\w+)|(?P<url>https://[^\s]+[\w/])")

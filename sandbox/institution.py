@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sandbox.facts import ACCOUNTS, CONNECTED, Platform
+from sandbox.facts import ACCOUNTS, FIRST_PLATFORMS, Platform
 from sandbox.world import World
 
 MORE_OF_A_PLATFORM: Final[Mapping[Platform, str]] = {
@@ -12,7 +12,7 @@ MORE_OF_A_PLATFORM: Final[Mapping[Platform, str]] = {
 }
 
 
-def settings_toml(url: str, seed: int = 7, platforms: Sequence[Platform] = CONNECTED) -> str:
+def settings_toml(url: str, seed: int = 7, platforms: Sequence[Platform] = FIRST_PLATFORMS) -> str:
     """Return the settings of `cahaya`, with its platforms at the sandbox under `url`; the staff are those of the seed's world."""
     staff = World(seed).staff
     sections = "\n".join(

@@ -67,7 +67,7 @@ def family_values(  # noqa: PLR0913 each is a table
             parts[entry.key] = formulas.audience(entry, days, restates)
         elif method in {"reach", "reach_lower", "reach_upper"}:
             compute = formulas.reach if method == "reach" else formulas.reach_bound
-            parts[entry.key] = compute(entry, days, _restates(streams, pl.col("kind") == "daily"))
+            parts[entry.key] = compute(entry, days, _restates(_of(availability, streams, measures.REACH_MEASURES), pl.lit(value=True)))
         elif method == "cohort_ratio":
             parts[entry.key] = formulas.cohort(entry, days, post_measures, posts_, populations, availability, restates)
         elif method == "unavailable":
@@ -92,6 +92,16 @@ def family_values(  # noqa: PLR0913 each is a table
         )
         .select(family_tables()[family].names)
     )
+
+
+def _of(availability: pl.LazyFrame, streams: pl.LazyFrame, names: tuple[str, ...]) -> pl.LazyFrame:
+    """The streams that some of the measures come of; of the others the institution alone, without any days."""
+    on = ["institution_id", "platform", "stream"]
+    wanted = availability.filter("is_given", pl.col("measure").is_in(names)).explode("streams").select(*on[:2], stream="streams").unique()
+    is_of = streams.join(wanted.with_columns(is_of=pl.lit(value=True)), on=on, how="left").with_columns(
+        pl.col("is_of").fill_null(value=False)
+    )
+    return is_of.with_columns(restates_days=pl.when("is_of").then("restates_days"))
 
 
 def _restates(streams: pl.LazyFrame, which: pl.Expr) -> pl.LazyFrame:

@@ -35,6 +35,7 @@ RESULT = (
 
 OK = RANK["ok"]
 NOT_APPLICABLE = RANK["not_applicable"]
+RETIRED = RANK["retired"]
 
 
 def _coarser(accounts: pl.LazyFrame, aggregates: list[pl.Expr], more: Iterable[str] = ()) -> pl.LazyFrame:
@@ -85,13 +86,16 @@ def activity(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -
 
 
 def _activity_windows(measures: Iterable[str], days: pl.LazyFrame) -> pl.LazyFrame:
-    """Per series and period: each measure's sum and rank, the days on which all are known. Measures that the platform lacks are left out."""
+    """Per series and period: each measure's sum and rank, the days on which all are known. Measures that the platform lacks are left out.
+
+    Of a platform that has withdrawn all of them nothing is expected either; the status says which of the two it is.
+    """
     measures = list(measures)
     ranked = days.with_columns(rank(pl.col(f"{name}_status")).alias(f"{name}_rank") for name in measures)
     lacks = {name: pl.col(f"{name}_rank") == NOT_APPLICABLE for name in measures}
     ranked = ranked.with_columns(
         is_known=pl.all_horizontal((pl.col(f"{name}_rank") == OK) | lacks[name] for name in measures) & ~pl.all_horizontal(lacks.values()),
-        is_lacking=pl.all_horizontal(lacks.values()),
+        is_lacking=pl.all_horizontal(lacks[name] | (pl.col(f"{name}_rank") == RETIRED) for name in measures),
     )
     found = windows(
         ranked,
@@ -113,7 +117,7 @@ def _activity_windows(measures: Iterable[str], days: pl.LazyFrame) -> pl.LazyFra
     return found.with_columns(
         value=pl.when(is_whole).then(pl.sum_horizontal(measures, ignore_nulls=True)),
         rank=pl.when("is_lacking")
-        .then(pl.lit(NOT_APPLICABLE, pl.Int8))
+        .then(pl.min_horizontal(f"{name}_rank" for name in measures))
         .when(is_whole)
         .then(pl.lit(OK, pl.Int8))
         .otherwise(worst)

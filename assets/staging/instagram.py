@@ -126,7 +126,7 @@ MAPPING = PlatformMapping(
         "shares": Gives("shares", LISTS, metric="shares", paid_scope="organic"),
         "saves": Gives("saved", metric="saved", paid_scope="organic", post_types=NO_STORY),
         "views": Gives("views", LISTS, metric="views", version=2, paid_scope="organic"),
-        "exposures": Gives("views", LISTS, metric="views", version=2, paid_scope="organic"),
+        "exposures": Gives("views", metric="views", version=2, paid_scope="organic"),
         "impressions": Gives("impressions", metric="impressions", until=date(2025, 4, 20)),
         "reach": Gives("reach", LISTS, metric="reach", paid_scope="organic"),
         "account_reach": Gives("reach", ("insights_day",), metric="reach, period day", paid_scope="total"),

@@ -11,7 +11,7 @@ posts per account), `numbers` (the indicators).
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
-from sandbox.facts import CONNECTED, MASTODON, X_MAIN, Account, Platform
+from sandbox.facts import FIRST_PLATFORMS, MASTODON, X_MAIN, Account, Platform
 from sandbox.truth.books import Night
 from sandbox.truth.numbers import Expected, Key, Reckoning
 from sandbox.truth.periods import Population
@@ -25,7 +25,7 @@ FUNDRAISING_TAGS = frozenset({"zakat", "sedekah", "wakaf", "donasi"})
 Nights = Sequence[datetime] | Mapping[Platform, Sequence[datetime]]
 
 
-def populations(world: World, platforms: Sequence[Platform] = CONNECTED) -> tuple[Population, Population]:
+def populations(world: World, platforms: Sequence[Platform] = FIRST_PLATFORMS) -> tuple[Population, Population]:
     """Return the populations of the institution's two goals, of the connected platforms' accounts."""
     every = tuple(account for account in world.accounts if account.platform in platforms)
     fundraising = tuple(account for account in (MASTODON, X_MAIN) if account in every)
@@ -36,7 +36,7 @@ def expected(
     world: World,
     as_of_day: date,
     nights: Nights | None = None,
-    platforms: Sequence[Platform] = CONNECTED,
+    platforms: Sequence[Platform] = FIRST_PLATFORMS,
     hourly: Sequence[datetime] = (),
 ) -> dict[Key, Expected]:
     """Return what every published number of the two goals must be at the end of an as-of day.
@@ -53,7 +53,7 @@ def expected(
 
 
 def account_flows(
-    world: World, as_of_day: date, nights: Nights | None = None, platforms: Sequence[Platform] = CONNECTED
+    world: World, as_of_day: date, nights: Nights | None = None, platforms: Sequence[Platform] = FIRST_PLATFORMS
 ) -> dict[tuple[str, date, str], int]:
     """Return what stands of the accounts' days: per account id, platform's day and measure the value that was told last."""
     every, _ = populations(world, platforms)

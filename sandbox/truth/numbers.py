@@ -110,7 +110,8 @@ class Reckoning:
         """Yield what happened in a period, to any post."""
         for measure in SUMMED:
             parts = [self._counter(account, measure, period) for account in scope.accounts if has(account, measure)]
-            yield measure, self._sum(parts, period)
+            is_withdrawn = not parts and any(measure in TRAITS[account.platform].withdrawn for account in scope.accounts)
+            yield measure, self._constant("retired", period) if is_withdrawn else self._sum(parts, period)
         yield "comments_audience", self._sum([self._comments(account, period) for account in scope.accounts], period, RESTATED_DAYS)
         yield "engagement_count", self._sum([self._engagement(account, period) for account in scope.accounts], period, RESTATED_DAYS)
         yield "posts", self._sum([self._posts(account, period) for account in scope.accounts], period, RESTATED_DAYS)

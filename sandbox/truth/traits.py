@@ -46,6 +46,7 @@ class Traits(NamedTuple):
     flows: tuple[str, ...] = ()
     flows_back: int = 3
     flows_restated: int = 3
+    withdrawn: tuple[str, ...] = ()
 
 
 TRAITS: Final[Mapping[Platform, Traits]] = {
@@ -64,6 +65,7 @@ TRAITS: Final[Mapping[Platform, Traits]] = {
         has_conversations=True,
         hourly=("stories", "comments", "mentions"),
         lacking={"reactions": ("story",), "saves": ("story",)},
+        withdrawn=("impressions",),
         tells_hidden=True,
         flows=(*META_REACH, "views", "followers_gained", "profile_views", "link_clicks"),
     ),
@@ -73,7 +75,8 @@ TRAITS: Final[Mapping[Platform, Traits]] = {
         "mentions",
         has_conversations=True,
         hourly=("comments", "mentions"),
-        lacking={"reach": ("reel",), "link_clicks": ("reel",)},
+        lacking={"link_clicks": ("reel",)},
+        withdrawn=("impressions",),
         flows=(*META_REACH, "views", "followers_gained", "followers_lost", "profile_views"),
     ),
     "threads": Traits(

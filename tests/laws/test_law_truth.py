@@ -15,6 +15,7 @@ import pytest
 
 from assets.indicators import family_tables
 from pipelines.house import House
+from sandbox.facts import PLATFORMS
 from sandbox.server import Running
 from sandbox.truth import Expected, Key, expected
 from sandbox.world import NIGHTS, World
@@ -55,6 +56,20 @@ def test_after_eleven_nights_every_published_number_is_the_true_one(undisturbed:
     true = expected(the_world, (instant(LAST) - timedelta(hours=5)).date(), played)
     found = published(content(undisturbed))
     assert len(true) > 4000
+    assert true.keys() == found.keys()
+    assert disagreements(true, found) == Counter()
+
+
+@pytest.mark.slow
+def test_after_ten_nights_of_six_platforms_every_published_number_is_the_true_one(
+    sandbox: Running, the_world: World, tmp_path: Path
+) -> None:
+    house = make_home(tmp_path / "home", sandbox.url, platforms=PLATFORMS)
+    nights(house, sandbox, 0, LAST + 1, skip=(MISSED,))
+    played = [instant(number) for number in range(LAST + 1) if number != MISSED]
+    true = expected(the_world, (instant(LAST) - timedelta(hours=5)).date(), played, PLATFORMS)
+    found = published(content(house))
+    assert len(true) > 10_000
     assert true.keys() == found.keys()
     assert disagreements(true, found) == Counter()
 

@@ -6,7 +6,7 @@ Not here: what stands in the tables afterwards (content.py) and figures written 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from connectors.clock import InjectedClock
 from pipelines import night
 from pipelines.house import House
+from sandbox.facts import FIRST_PLATFORMS, Platform
 from sandbox.institution import settings_toml
 from sandbox.world import FIRST_NIGHT
 
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 
 INSTITUTION = "cahaya"
 HMAC_KEY = "a key that only the tests know, 32+"
-TOKENS = {"MASTODON": "sandbox-mastodon-token", "X": "sandbox-x-user-token"}
+TOKENS = {
+    "MASTODON": "sandbox-mastodon-token",
+    "X": "sandbox-x-user-token",
+    **{platform.upper(): f"sandbox-{platform}-token" for platform in ("instagram", "facebook", "threads", "youtube")},
+}
 
 
 def instant(number: int) -> datetime:
@@ -32,12 +37,12 @@ def instant(number: int) -> datetime:
     return (FIRST_NIGHT + timedelta(days=number)).astimezone(UTC)
 
 
-def make_home(home: Path, url: str, institutions: Iterable[str] = (INSTITUTION,)) -> House:
-    """A home whose institutions all have the simulated institution's accounts, with its clock before the first night."""
+def make_home(home: Path, url: str, institutions: Iterable[str] = (INSTITUTION,), platforms: Sequence[Platform] = FIRST_PLATFORMS) -> House:
+    """A home whose institutions all have the simulated institution's accounts on the platforms, with its clock before the first night."""
     environ = {"TOLOK_HMAC_KEY": HMAC_KEY}
     (home / "institutions").mkdir(parents=True)
     for name in institutions:
-        (home / "institutions" / f"{name}.toml").write_text(settings_toml(url), encoding="utf-8")
+        (home / "institutions" / f"{name}.toml").write_text(settings_toml(url, platforms=platforms), encoding="utf-8")
         environ |= {f"TOLOK_{name.upper()}_{platform}_TOKEN": token for platform, token in TOKENS.items()}
     return House(home, environ, InjectedClock(instant(0)))
 
