@@ -128,7 +128,7 @@ MAPPING = PlatformMapping(
         "views": Gives("views", LISTS, metric="views", version=2, paid_scope="organic"),
         "exposures": Gives("views", metric="views", version=2, paid_scope="organic"),
         "impressions": Gives("impressions", metric="impressions", until=date(2025, 4, 20)),
-        "reach": Gives("reach", LISTS, metric="reach", paid_scope="organic"),
+        "reach": Gives("reach", metric="reach", paid_scope="organic"),
         "account_reach": Gives("reach", ("insights_day",), metric="reach, period day", paid_scope="total"),
         "account_reach_7d": Gives("reach", ("insights_week",), metric="reach, period week", paid_scope="total"),
         "account_reach_28d": Gives("reach", ("insights_28d",), metric="reach, period days_28", paid_scope="total"),

@@ -74,7 +74,7 @@ class Replay:
 
     now: datetime
     of_today: bool
-    heard_metrics: list[set[str]] = field(default_factory=list)
+    asked_for: set[tuple[str, str]] = field(default_factory=set)
 
     def say(self, heard: Heard) -> Said:
         if heard.body:
@@ -106,7 +106,7 @@ class Replay:
         address = urlsplit(relative_url)
         identity, names = address.path.split("/")[1], parse_qs(address.query)["metric"][0].split(",")
         product = next((str(one["media_product_type"]) for one in all_media() if one["id"] == identity), "STORY")
-        self.heard_metrics.append(set(names))
+        self.asked_for |= {(product, name) for name in names}
         if identity == denied():
             return 400, recorded(NO_PERMISSION)
         known = values(product)
@@ -137,7 +137,7 @@ class Night:
         institutions, faults = self.house.institutions()
         assert not faults
         self.speaker.answers(self.replay.say)
-        self.replay.heard_metrics.clear()
+        self.replay.asked_for.clear()
         arrival = night.fetch_and_land(self.house, institutions, run_id)
         with self.house.warehouse.open() as connection:
             write_reference(connection, institutions[ID])
@@ -276,6 +276,6 @@ def test_what_is_refused_is_remembered_and_not_asked_for_again(played: Night) ->
     played.house.clock.set(played.replay.now + timedelta(days=1))
     played.replay.now += timedelta(days=1)
     assert played.play("two").gaps == []
-    assert played.replay.heard_metrics
-    assert {metric for _, metric, _ in found}.isdisjoint(set().union(*played.replay.heard_metrics))
+    assert ("FEED", "reach") in played.replay.asked_for
+    assert {(kind, metric) for _, metric, kind in found}.isdisjoint(played.replay.asked_for)
     assert played.asked("SELECT count(*) FROM staging.post_snapshots WHERE stream = 'posts' AND reach IS NOT NULL") == [(2 * 99,)]
