@@ -236,10 +236,10 @@ class Completer:
             return reply if isinstance(reply, DoorError) else None
 
         found = refused_of(metrics, ask)
-        if len(found) == len(metrics) > 1:
+        odd = {metric for metric in found if self._register.is_given(metric, kind)}
+        if len(found) == len(metrics) > 1 and not odd:
             message = f"{self._stream.name}: the platform gives none of the numbers that were asked for. What came is kept."
             raise MetricRefused(message)
-        odd = {metric for metric in found if self._register.is_given(metric, kind)}
         for metric in found.keys() - odd:
             self._register.refuse(metric, kind, found[metric])
         return odd

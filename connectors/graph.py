@@ -61,7 +61,8 @@ def judge(status: int, body: Mapping[str, Any]) -> Verdict | None:  # noqa: PLR0
         return Verdict(Reaction.DENIED, told)
     if code == BAD_PARAMETER and "metric" in words and not OF_THE_SPAN.search(words):
         return Verdict(Reaction.METRIC, told)
-    if code == NO_ALIAS or (code == BAD_PARAMETER and subcode == NO_SUCH_OBJECT):
+    # A cursor that has died: a list that was left to be gone on with is then read from its beginning.
+    if code == NO_ALIAS or (code == BAD_PARAMETER and (subcode == NO_SUCH_OBJECT or "cursor" in words)):
         return Verdict(Reaction.GONE, told)
     return Verdict(Reaction.RETRY, told) if status >= 500 else None  # noqa: PLR2004 the HTTP classes
 

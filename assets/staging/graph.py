@@ -25,7 +25,8 @@ def insight(name: str, member: str | None = None) -> pl.Expr:
     )
     if member is not None:
         value = value.str.json_path_match(f"$['{member}']")
-    return value.cast(pl.Int64, strict=False)
+    # A text of digits is a count too, as the door takes it.
+    return value.str.strip_chars('"').cast(pl.Int64, strict=False)
 
 
 def hashtags(path: str) -> pl.Expr:

@@ -31,7 +31,7 @@ def account_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def media(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per post, reel or story and snapshot day. A hidden like count is still told by the insights."""
+    """One row per post, reel or story and snapshot day. Where likes are hidden the insights may still tell them; of stories none are counted."""
     product, type_ = field("media_product_type"), field("media_type")
     return raw.select(
         *STAMP,
@@ -51,7 +51,7 @@ def media(raw: pl.LazyFrame) -> pl.LazyFrame:
         text=field("caption"),
         hashtags=hashtags("caption"),
         language=absent(pl.String),
-        reactions=pl.coalesce(field("like_count"), insight("likes")),
+        reactions=pl.when(product.ne_missing("STORY")).then(pl.coalesce(field("like_count"), insight("likes"))),
         comments_platform=field("comments_count"),
         shares=insight("shares"),
         saves=insight("saved"),
@@ -92,6 +92,8 @@ def tags(raw: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
+NO_STORY = ("post", "carousel", "reel", "video")
+LISTS = ("posts", "stories")
 TOTALS = {"views": "views", "profile_views": "profile_views", "website_clicks": "link_clicks"}
 MAPPING = PlatformMapping(
     platform="instagram",
@@ -120,10 +122,10 @@ MAPPING = PlatformMapping(
         ),
     },
     gives={
-        "reactions": Gives(metric="like_count", paid_scope="organic"),
-        "shares": Gives("shares", ("posts", "stories"), metric="shares", paid_scope="organic"),
-        "saves": Gives("saved", metric="saved", paid_scope="organic", post_types=("post", "carousel", "reel", "video")),
-        "views": Gives("views", ("posts", "stories"), metric="views", version=2, paid_scope="organic"),
+        "reactions": Gives(metric="like_count", paid_scope="organic", post_types=NO_STORY),
+        "shares": Gives("shares", LISTS, metric="shares", paid_scope="organic"),
+        "saves": Gives("saved", metric="saved", paid_scope="organic", post_types=NO_STORY),
+        "views": Gives("views", LISTS, metric="views", version=2, paid_scope="organic"),
         "exposures": Gives("views", metric="views", version=2, paid_scope="organic"),
         "impressions": Gives("impressions", metric="impressions", until=date(2025, 4, 20)),
         "reach": Gives("reach", metric="reach", paid_scope="organic"),

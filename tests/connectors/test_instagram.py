@@ -9,7 +9,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -20,7 +22,8 @@ from connectors.instagram import CONNECTOR, MEDIA_METRICS, STORY_METRICS
 from connectors.metrics import Metric
 from connectors.privacy import PSEUDONYM, Pseudonyms
 from connectors.secret import Secret
-from connectors.streams import Account, Snapshot, Stream, Window, days_floor, tile_days
+from connectors.streams import Account, LongLived, Snapshot, Stream, Window, days_floor, tile_days
+from connectors.tokens import Grant, SelfRenewing
 from sandbox.instagram import TOKEN
 from sandbox.server import Running
 from sandbox.world import INSTAGRAM, Post, World
@@ -278,6 +281,40 @@ def test_a_metric_that_is_asked_for_is_one_that_the_vendors_kit_names(metrics: t
     assert {metric.name for metric in metrics if metric.lives(NOW.date())} <= named
 
 
+PARAMETERS = {
+    "media": {"fields", "limit", "after"}, "stories": {"fields", "limit", "after"}, "tags": {"fields", "limit", "after"},
+    "insights": {"metric", "period", "since", "until", "metric_type"}, "comments": {"fields", "limit", "after"},
+    "replies": {"fields", "limit", "after"}, INSTAGRAM.id: {"fields"},
+}  # fmt: skip
+
+
+def test_only_parameters_that_the_contract_names_are_sent_and_never_the_token(ours: Account, read: Read, sandbox: Running) -> None:
+    """Those of platforms.md 2; the vendor publishes no contract that could be read by a machine."""
+    for stream in CONNECTOR.streams:
+        read(small(stream, 1), ours, days=5)
+    addresses = [urlsplit(entry["path"]) for entry in sandbox.requests() if entry["method"] == "GET"]
+    sent = {(one.path.rsplit("/", 1)[-1], name) for one in addresses for name in parse_qs(one.query)}
+    assert {edge for edge, _ in sent} == PARAMETERS.keys() - {"replies"} | ({"replies"} & {edge for edge, _ in sent})
+    assert {(edge, name) for edge, name in sent if name not in PARAMETERS[edge]} == set()
+    assert all(one.path.startswith("/instagram/v26.0/") for one in addresses)
+
+
+def test_a_token_of_instagrams_own_login_is_renewed_with_itself(
+    ours: Account, sandbox: Running, clock: InjectedClock, tmp_path: Path
+) -> None:
+    auth = CONNECTOR.auth
+    assert isinstance(auth, LongLived)
+    tokens = SelfRenewing(tmp_path / "t.json", Grant("NAME", Secret(TOKEN), Secret("")), auth, ours.base_url, ours.label, clock)
+    assert tokens.current().reveal() == TOKEN
+    assert sandbox.requests() == []
+    clock.set(NOW + timedelta(hours=25))
+    assert tokens.current().reveal() == TOKEN
+    (asked,) = sandbox.requests()
+    assert asked["path"].startswith("/instagram/refresh_access_token?grant_type=ig_refresh_token")
+    assert asked["status"] == 200
+    assert TOKEN not in asked["path"]
+
+
 # --- no person passes
 
 
@@ -352,7 +389,7 @@ FINAL = {
     "a permission that was withdrawn": (error(200, "(#200) Requires instagram_basic permission"), "not_permitted", "refuses the token"),
     "a token of another account": (error(100, "Unsupported get request. Object does not exist", 33), "unavailable", "not the token's to see"),
     "an alias that is none": (error(803, "(#803) Some of the aliases you requested do not exist"), "unavailable", "is not there"),
-    "a parameter that is wrong": (error(100, "(#100) Invalid cursors values"), "unavailable", "will not be asked again"),
+    "a parameter that is wrong": (error(100, "(#100) Param limit must be a positive integer"), "unavailable", "will not be asked again"),
     "a version that is served no more": (error(2635, "(#2635) You are calling a deprecated version"), "not_permitted", "serves the app or this version"),
     "an app that is switched off": (error(101, "Error validating application"), "not_permitted", "serves the app or this version"),
 }  # fmt: skip
@@ -407,6 +444,19 @@ def test_a_wait_that_the_run_does_not_have_ends_the_list_and_what_came_is_kept(s
     assert (told.is_complete, told.ledger_status, [record["id"] for record in records]) == (False, "missing", ["4"])
     assert told.is_budget_spent
     assert told.resume_from == "a"
+
+
+def test_a_list_whose_next_page_has_lost_its_name_is_read_from_the_beginning(
+    speaker: Speaker, served: Account, clock: InjectedClock, pseudonyms: Pseudonyms
+) -> None:
+    """A night later the cursor that a budget's end left may be dead."""
+    speaker.says(error(100, "(#100) Invalid cursors values"), PAGE, INSIGHTS)
+    door = Door(served, CONNECTOR.limits, Hosts(), clock, WaitingBudget(100), judge=CONNECTOR.judge)
+    window, lines = Window(NOW - timedelta(days=30), NOW), bytearray()
+    told = fetch_window(CONNECTOR.stream("posts"), served, window, door, pseudonyms, clock, lines.extend, resume_from="dead")
+    door.close()
+    assert (told.is_complete, told.records) == (True, 1)
+    assert [heard.query.get("after") for heard in speaker.heard[:2]] == ["dead", None]
 
 
 def test_nearly_all_of_the_limit_used_lets_the_platform_rest(speaker: Speaker, served: Account, read: Read, clock: InjectedClock) -> None:

@@ -41,7 +41,7 @@ class Graph:
     """Two posts and a reel of one account, and what is refused of them."""
 
     retired: set[str] = field(default_factory=set)
-    lacking: dict[str, str] = field(default_factory=dict)
+    lacking: dict[str, set[str]] = field(default_factory=dict)
     says: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     requests: int = 0
@@ -77,7 +77,7 @@ class Graph:
         self.asked.append((thing, names))
         if thing in self.says:
             return 400, self.says[thing]
-        if self.retired & set(names) or self.lacking.get(thing) in names:
+        if self.retired & set(names) or self.lacking.get(thing, set()) & set(names):
             return 400, BAD_METRIC
         values = [{"value": 7, "end_time": "2026-01-15T08:00:00+0000"}]
         return 200, {"data": [{"name": name, "period": "day", "values": values, "title": "Judul"} for name in names]}
@@ -194,7 +194,7 @@ def test_numbers_that_the_token_may_not_read_leave_the_list_whole(run: Run, grap
 
 def test_what_one_post_lacks_the_others_of_its_type_keep_and_nothing_is_remembered(run: Run, graph: Graph) -> None:
     """Of an old film, or one that two accounts share, some numbers are not given."""
-    graph.lacking = {"4": "saved"}
+    graph.lacking = {"4": {"saved"}}
     told, records = run()
     assert told.is_complete
     assert "saved" not in names_in(records["4"])
@@ -202,6 +202,15 @@ def test_what_one_post_lacks_the_others_of_its_type_keep_and_nothing_is_remember
     assert "saved" in names_in(records["2"])
     assert not told.refusals
     assert "saved" not in told.retired_fields
+
+
+def test_one_post_that_is_given_none_of_the_numbers_costs_itself_alone(run: Run, graph: Graph) -> None:
+    graph.lacking = {"4": {metric.name for metric in MEDIA_METRICS}}
+    told, records = run()
+    assert told.is_complete
+    assert records["4"]["insights"] is None
+    assert "views" in names_in(records["2"])
+    assert not told.refusals
 
 
 def test_one_post_whose_numbers_are_not_ours_to_read_costs_itself_alone(run: Run, graph: Graph) -> None:
