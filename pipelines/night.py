@@ -15,6 +15,7 @@ from assets import indicators as indicator_room
 from assets import staging as staging_room
 from assets.goals import tables as goal_tables
 from assets.raw import Gap, Landed
+from assets.staging.things import NOT_ENDED
 from pipelines import engine
 from pipelines.persons import informed
 from pipelines.reference import write_reference
@@ -187,16 +188,19 @@ def end_run(connection: duckdb.DuckDBPyConnection, run_id: str, ended_at: dateti
 
 
 def open_gaps(connection: duckdb.DuckDBPyConnection, institution_ids: Iterable[str]) -> list[tuple[str, ...]]:
-    """What is still missing of the as-of day: institution, platform, account, stream, status, reason."""
+    """What is still missing of the as-of day: institution, platform, account, stream, status, reason.
+
+    A platform's day that had not ended is not missing: its next nights bring it.
+    """
     found = connection.execute(
         """
         SELECT c.institution_id, c.platform, c.account_id, c.stream, c.status, c.reason
         FROM meta.coverage AS c
         JOIN (SELECT institution_id, max(day) AS day FROM meta.coverage GROUP BY institution_id) AS last USING (institution_id, day)
-        WHERE NOT c.is_known AND list_contains(?, c.institution_id)
+        WHERE NOT c.is_known AND list_contains(?, c.institution_id) AND NOT (c.status = 'expected' AND c.reason = ?)
         ORDER BY ALL
         """,
-        [list(institution_ids)],
+        [list(institution_ids), NOT_ENDED],
     ).fetchall()
     return [tuple(str(value) for value in row) for row in found]
 

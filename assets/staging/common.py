@@ -20,6 +20,7 @@ from assets.staging.things import (
     FLOWS,
     MENTION_HOURS,
     MENTIONS,
+    NOT_ENDED,
     POST_DAYS,
     POST_SNAPSHOTS,
     POSTS,
@@ -395,14 +396,22 @@ def _event_coverage(told: pl.LazyFrame, as_of: pl.LazyFrame, local_days: pl.Lazy
         .join_asof(spans, left_on="starts_at", right_on="span_start", by=by_stream, check_sortedness=False)
         .join(_failures(told), on=[*by_stream, "day"], how="left")
         .join(_refused(told), on=[*by_stream, "day"], how="left")
-        .with_columns(is_known=(pl.col("span_end") >= pl.col("ends_at")).fill_null(value=False))
+        .join(_read_to_the_end(told), on=[*by_stream, "day"], how="left")
+        .with_columns(
+            is_known=(pl.col("span_end") >= pl.col("ends_at")).fill_null(value=False), is_read=pl.col("is_read").fill_null(value=False)
+        )
         .with_columns(
             status=pl.when("is_known")
             .then(pl.lit("fetched"))
             .when(pl.col("failure").is_in(TELLING))
             .then(pl.col("failure"))
             .otherwise(pl.lit("expected")),
-            reason=pl.when(~pl.col("is_known")).then(pl.coalesce(pl.col("reason"), pl.lit("No complete answer covers the day yet."))),
+            reason=pl.when(~pl.col("is_known")).then(
+                pl.coalesce(
+                    pl.col("reason"),
+                    pl.when("is_read").then(pl.lit(NOT_ENDED)).otherwise(pl.lit("No complete answer covers the day yet.")),
+                )
+            ),
             observed_at=pl.lit(None, pl.Datetime("us", "UTC")),
             previous_day=pl.lit(None, pl.Date),
             previous_at=pl.lit(None, pl.Datetime("us", "UTC")),
@@ -411,6 +420,12 @@ def _event_coverage(told: pl.LazyFrame, as_of: pl.LazyFrame, local_days: pl.Lazy
         )
         .select(COVERAGE.names)
     )
+
+
+def _read_to_the_end(told: pl.LazyFrame) -> pl.LazyFrame:
+    """The streams and nights of which all that the platform had of its own days by then was read."""
+    whole = told.filter((pl.col("kind") == "daily") & pl.col("is_complete") & pl.col("is_last"))
+    return whole.select(*WHO, "stream", "day", is_read=pl.lit(value=True)).unique()
 
 
 def _refused(told: pl.LazyFrame) -> pl.LazyFrame:

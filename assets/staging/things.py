@@ -171,6 +171,8 @@ MENTION_HOURS = Table(
     key=(*ACCOUNT_KEY, "hour_start"),
     day="day",
 )
+# Of a day of the platform's own that ends after the night no answer can be whole yet: it was asked for, and nothing is missing.
+NOT_ENDED = "The platform's own day had not ended yet when it was asked for."
 COVERAGE = Table(
     "meta.coverage",
     "One row per account, stream and day: was what was expected fetched, and if not, why. The ledger of what is missing.",
