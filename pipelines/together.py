@@ -99,7 +99,7 @@ class _Ledger:
         self._is_sure = self._is_sure and is_whole and self._is_apart(now)
         self._last = now
         for job in jobs:
-            self.until[job.who] = min(due.window.end for due in job.due)
+            self.until[job.who] = max(due.window.end for due in job.due)
             if not isinstance(job.stream.kind, Snapshot):
                 self._reach[job.who] = job.stream.lookback
 

@@ -19,6 +19,7 @@ from pipelines import together
 from pipelines.house import House
 from pipelines.tables import Table
 from pipelines.warehouse import CHANGE
+from sandbox.facts import FIRST_PLATFORMS, PLATFORMS, Platform
 from sandbox.server import Running
 from tests.laws.conftest import MISSED
 from tests.laws.test_law_same_again import all_stamps
@@ -57,15 +58,17 @@ def files_of(house: House) -> dict[str, bytes]:
 
 
 def one_by_one(sandbox: Running, home: Path, numbers: Sequence[int]) -> House:
-    house = make_home(home, sandbox.url)
+    house = make_home(home, sandbox.url, platforms=PLATFORMS)
     for number in numbers:
         play(house, sandbox, instant(number), f"night-{number:03}")
     return house
 
 
-def all_together(sandbox: Running, home: Path, nights: Sequence[tuple[str, datetime]]) -> tuple[House, list[int]]:
+def all_together(
+    sandbox: Running, home: Path, nights: Sequence[tuple[str, datetime]], platforms: Sequence[Platform]
+) -> tuple[House, list[int]]:
     """Returns also how many nights were landed at a time."""
-    house = make_home(home, sandbox.url)
+    house = make_home(home, sandbox.url, platforms=platforms)
 
     def turn(at: datetime) -> None:
         put_clock(house, at)
@@ -80,7 +83,7 @@ def all_together(sandbox: Running, home: Path, nights: Sequence[tuple[str, datet
 @pytest.mark.slow
 def test_nights_landed_together_equal_nights_landed_one_by_one(sandbox: Running, tmp_path: Path) -> None:
     apart = one_by_one(sandbox, tmp_path / "apart", NIGHTS)
-    house, counts = all_together(sandbox, tmp_path / "together", [(f"night-{number:03}", instant(number)) for number in NIGHTS])
+    house, counts = all_together(sandbox, tmp_path / "together", [(f"night-{number:03}", instant(number)) for number in NIGHTS], PLATFORMS)
     assert max(counts) >= 10
     with apart.warehouse.open() as one, house.warehouse.open() as other:
         assert everything(other) == everything(one)
@@ -97,7 +100,7 @@ def test_a_night_that_depends_on_the_one_before_waits_for_its_landing(sandbox: R
     refusal = {"path": "^/x/2/users/2200000000000000001/mentions", "kind": "status", "status": 403, "times": 1}
     sandbox.faults([refusal])
     instants = [instant(0), instant(1), instant(1) + timedelta(hours=4), instant(2), instant(3), instant(20)]
-    house, counts = all_together(sandbox, tmp_path / "together", [(f"night-{at}", one) for at, one in enumerate(instants)])
+    house, counts = all_together(sandbox, tmp_path / "together", [(f"night-{at}", one) for at, one in enumerate(instants)], FIRST_PLATFORMS)
     sandbox.faults([refusal])
     apart = make_home(tmp_path / "apart", sandbox.url)
     for at, one in enumerate(instants):
