@@ -532,7 +532,10 @@ def _is_as_much(stream: Stream, entry: Mapping[str, Any], one: Mapping[str, Any]
     """A snapshot that was read to its end; or events up to the day's end: an hourly fetch at noon does not reach it."""
     if isinstance(stream.kind, Snapshot):
         return bool(one["is_last"])
-    reaches = one["window_end"] >= entry["day_end"] or entry["window_end"] < entry["day_end"]
+    # Of a list that is read window by window, the one before says nothing about the next.
+    reaches = one["window_end"] >= entry["day_end"] or (
+        entry["window_end"] < entry["day_end"] and entry["window_start"] < one["window_end"]
+    )
     return bool(one["window_start"] <= entry["window_start"] and reaches)
 
 
