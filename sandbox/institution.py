@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sandbox.facts import ACCOUNTS, FIRST_PLATFORMS, Platform
+from sandbox.facts import ACCOUNTS, FIRST_PLATFORMS, FUNDRAISING, Platform
 from sandbox.world import World
 
 MORE_OF_A_PLATFORM: Final[Mapping[Platform, str]] = {
@@ -29,7 +29,8 @@ def settings_toml(url: str, seed: int = 7, platforms: Sequence[Platform] = FIRST
         for platform, person in staff.items()
         if platform in platforms
     )
-    return f"{HEAD}\n{sections}\n{accounts}\n{opted_in}\n{GOALS}"
+    serving = ", ".join(f'"{account.platform}/{account.id}"' for account in FUNDRAISING if account.platform in platforms)
+    return f"{HEAD}\n{sections}\n{accounts}\n{opted_in}\n{GOALS.replace('{fundraising}', serving)}"
 
 
 HEAD = """\
@@ -44,7 +45,7 @@ GOALS = """\
 [goals.community_engagement]
 
 [goals.fundraising]
-accounts = ["mastodon/109400000000000001", "x/2200000000000000001"]
+accounts = [{fundraising}]
 posts.hashtags = ["zakat", "sedekah", "wakaf", "donasi"]
 
 [[targets]]

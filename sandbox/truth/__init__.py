@@ -11,7 +11,7 @@ posts per account), `numbers` (the indicators).
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
-from sandbox.facts import FIRST_PLATFORMS, MASTODON, X_MAIN, Account, Platform
+from sandbox.facts import FIRST_PLATFORMS, FUNDRAISING, Account, Platform
 from sandbox.truth.books import Night
 from sandbox.truth.numbers import Expected, Key, Reckoning
 from sandbox.truth.periods import Population
@@ -28,7 +28,7 @@ Nights = Sequence[datetime] | Mapping[Platform, Sequence[datetime]]
 def populations(world: World, platforms: Sequence[Platform] = FIRST_PLATFORMS) -> tuple[Population, Population]:
     """Return the populations of the institution's two goals, of the connected platforms' accounts."""
     every = tuple(account for account in world.accounts if account.platform in platforms)
-    fundraising = tuple(account for account in (MASTODON, X_MAIN) if account in every)
+    fundraising = tuple(account for account in FUNDRAISING if account in every)
     return Population("all", every, None), Population("fundraising", fundraising, FUNDRAISING_TAGS)
 
 
