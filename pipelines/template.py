@@ -45,6 +45,11 @@ handle = "lembaga"
 # handle = "lembaga"
 # private_metrics = true       # token milik akun ini sendiri: klik tautan terbaca / the token is the account's own: link clicks are read
 
+# [[accounts]]                  # instagram, facebook, threads, youtube: docs/platforms/<platform>.md
+# platform = "instagram"
+# id = "17841400000000001"
+# handle = "lembaga"
+
 # Akun karyawan yang setuju dihitung (tidak pernah ditampilkan sendiri) / employees who agreed to be counted (never shown alone)
 # [[staff]]
 # platform = "mastodon"
