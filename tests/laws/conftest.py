@@ -12,9 +12,10 @@ import pytest
 
 from pipelines.house import House
 from pipelines.reference import write_reference
+from sandbox.facts import PLATFORMS
 from sandbox.server import Running
 from tests.support.frames import Frames, compute_all, inputs_of
-from tests.support.nights import INSTITUTION, copy_home, derive, instant, institutions_of, make_home, play
+from tests.support.nights import INSTITUTION, copy_home, derive, instant, institutions_of, make_home, nights, play
 
 LAST = 10
 MISSED = 5
@@ -41,6 +42,15 @@ def undisturbed(before_last: House, one_sandbox: Running, tmp_path_factory: pyte
     one_sandbox.faults([])
     play(house, one_sandbox, instant(LAST), f"night-{LAST:03}")
     derive(house, f"night-{LAST:03}")
+    return house
+
+
+@pytest.fixture(scope="session")
+def six(one_sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The same nights of all six platforms, derived at their end."""
+    one_sandbox.faults([])
+    house = make_home(tmp_path_factory.mktemp("six") / "home", one_sandbox.url, platforms=PLATFORMS)
+    nights(house, one_sandbox, 0, LAST + 1, skip=(MISSED,))
     return house
 
 

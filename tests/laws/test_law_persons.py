@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from pipelines.house import House
+from sandbox.facts import PLATFORMS
 from sandbox.world import World
 from tests.support.nights import HMAC_KEY, TOKENS
 
@@ -36,12 +37,13 @@ def bytes_of(home: Path) -> dict[str, bytes]:
 
 Everything = dict[str, tuple[bytes, set[bytes]]]
 WORD = re.compile(rb"\w+")
+PERSONAL = ("name", "handle", "email", "phone", "avatar", "acct", *(f"{platform}_id" for platform in PLATFORMS))
 
 
 @pytest.fixture(scope="module")
-def everything(undisturbed: House) -> Everything:
+def everything(six: House) -> Everything:
     """Every file and table in lower case, and the words in it, which make the search a thousand times faster."""
-    lowered = ((name, content.lower()) for name, content in bytes_of(undisturbed.home).items())
+    lowered = ((name, content.lower()) for name, content in bytes_of(six.home).items())
     return {name: (content, set(WORD.findall(content))) for name, content in lowered}
 
 
@@ -65,7 +67,7 @@ def test_the_walk_sees_what_it_looks_through(everything: Everything) -> None:
     assert any(name.endswith(".gz") and b'"flags"' in content for name, (content, _) in everything.items())
 
 
-@pytest.mark.parametrize("attribute", ["name", "handle", "mastodon_id", "x_id", "email", "phone", "avatar", "acct"])
+@pytest.mark.parametrize("attribute", PERSONAL)
 def test_nothing_of_a_person_is_kept_anywhere(attribute: str, everything: Everything, the_world: World) -> None:
     """The opted-in employees' ids stand in the institution's own file, which its people wrote, and nowhere else."""
     assert places(everything, [getattr(person, attribute) for person in the_world.persons]) == {}
@@ -79,12 +81,15 @@ def test_other_peoples_words_are_not_kept(everything: Everything, the_world: Wor
     assert places(everything, words) == {}
 
 
-def test_no_token_and_no_key_is_kept_anywhere(everything: Everything) -> None:
-    assert places(everything, [*TOKENS.values(), HMAC_KEY], but="nothing") == {}
+def test_no_token_and_no_key_is_kept_anywhere_but_in_the_folder_of_those_that_renew_themselves(everything: Everything) -> None:
+    assert places(everything, [*TOKENS.values(), HMAC_KEY], but="tokens/") == {}
+    assert {name for name in everything if name.startswith("tokens/")} == {
+        f"tokens/tolok_cahaya_threads_token.json{ending}" for ending in ("", ".lock")
+    }
 
 
-def test_who_wrote_an_item_is_a_keyed_pseudonym(undisturbed: House) -> None:
-    with undisturbed.warehouse.open(read_only=True) as connection:
+def test_who_wrote_an_item_is_a_keyed_pseudonym(six: House) -> None:
+    with six.warehouse.open(read_only=True) as connection:
         found = connection.sql("SELECT DISTINCT author_key FROM staging.comments WHERE NOT is_own").fetchall()
     assert found
     assert all(re.fullmatch(r"[0-9a-f]{6}:[0-9a-f]{32}", key) for (key,) in found)

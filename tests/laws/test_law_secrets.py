@@ -20,9 +20,10 @@ import pytest
 from connectors import fetch
 from pipelines.house import House
 from pipelines.runner import run_job
+from sandbox.facts import PLATFORMS
 from sandbox.server import Running
 from sandbox.world import Person, World
-from tests.laws.test_law_persons import WORD, Everything, bytes_of, places
+from tests.laws.test_law_persons import PERSONAL, WORD, Everything, bytes_of, places
 from tests.support.nights import HMAC_KEY, TOKENS, instant, make_home, put_clock
 
 pytestmark = pytest.mark.slow
@@ -48,6 +49,13 @@ def troubles(person: Person) -> list[dict[str, Any]]:
     return [
         {"path": "^/x.*mentions", "kind": "status", "status": 401, "body": {"title": "Unauthorized", "detail": f"not for {told}"}},
         {"path": "^/mastodon.*notifications", "kind": "status", "status": 200, "body": f"<html><p>{told}</p></html>"},
+        {"path": "^/instagram.*/stories", "kind": "status", "status": 400, "body": {"error": {"code": 1, "message": told}}},
+        {
+            "path": "^/youtube.*/commentThreads",
+            "kind": "status",
+            "status": 403,
+            "body": {"error": {"errors": [{"reason": "forbidden"}], "message": told}},
+        },
         {"path": "^/x.*counts", "kind": "status", "status": 503, "body": {"error": "try later", "error_description": told}},
     ]
 
@@ -56,7 +64,7 @@ def troubles(person: Person) -> list[dict[str, Any]]:
 def said(one_sandbox: Running, the_world: World, tmp_path_factory: pytest.TempPathFactory) -> Everything:
     """All that two nights left: one from the command line among failing platforms, one in this process with a bug of ours."""
     home = tmp_path_factory.mktemp("secrets") / "home"
-    house = make_home(home, one_sandbox.url)
+    house = make_home(home, one_sandbox.url, platforms=PLATFORMS)
     environ = {name: house.environ[name] for name in house.environ} | {"TOLOK_HMAC_KEYS_FORMER": FORMER_KEY}
     one_sandbox.faults(troubles(next(iter(the_world.persons))))
     found: dict[str, bytes] = {}
@@ -114,7 +122,7 @@ def test_no_token_and_no_key_is_said_or_kept(said: Everything) -> None:
     assert places(said, [*TOKENS.values(), HMAC_KEY, FORMER_KEY], but="tokens/") == {}
 
 
-@pytest.mark.parametrize("attribute", ["name", "handle", "mastodon_id", "x_id", "email", "phone", "avatar", "acct"])
+@pytest.mark.parametrize("attribute", PERSONAL)
 def test_no_person_is_said_or_kept(attribute: str, said: Everything, the_world: World) -> None:
     assert places(said, [getattr(person, attribute) for person in the_world.persons]) == {}
 
