@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cached_property
@@ -54,6 +55,7 @@ SUNSET_WARNING = timedelta(days=60)
 # A snapshot belongs to a day: some minutes move none, hours do.
 SKEW_AMBER, SKEW_RED = timedelta(minutes=1), timedelta(minutes=10)
 NIGHT_OVERDUE = timedelta(hours=26)
+NEARLY_SPENT = Decimal("0.8")
 REACH_S = 30
 # Reading the pages of a larger file takes longer than a doctor may.
 CHECKED_SQLITE_BYTES = 100 * 2**20
@@ -96,6 +98,8 @@ class Warehouse:
     last: tuple[datetime, datetime | None, str, int | None] | None = None
     newest: datetime | None = None
     gaps: tuple[tuple[str, ...], ...] = ()
+    # Institution, platform, instant of asking, requests, dollars: what was used in the last two days.
+    spent: tuple[tuple[str, str, datetime, int, Decimal], ...] = ()
 
 
 @dataclass
@@ -181,7 +185,19 @@ def _asked(connection: duckdb.DuckDBPyConnection, institution_ids: list[str]) ->
         gaps = tuple(night.open_gaps(connection, institution_ids))
     except duckdb.CatalogException:
         gaps = ()
-    return Warehouse("read", layout[0] if layout else None, last, newest[0] if newest else None, gaps)  # type: ignore[arg-type]
+    return Warehouse("read", layout[0] if layout else None, last, newest[0] if newest else None, gaps, _spent(connection))  # type: ignore[arg-type]
+
+
+def _spent(connection: duckdb.DuckDBPyConnection) -> tuple[tuple[str, str, datetime, int, Decimal], ...]:
+    """What the youngest two days of asking used; nothing where nothing was entered yet."""
+    try:
+        found = connection.execute(
+            "SELECT institution_id, platform, requested_at, sum(requests), sum(cost_usd) FROM meta.spending "
+            "WHERE requested_at > (SELECT max(requested_at) - INTERVAL 2 DAY FROM meta.spending) GROUP BY ALL"
+        ).fetchall()
+    except duckdb.CatalogException:
+        return ()
+    return tuple((one, platform, at, int(requests), Decimal(cost)) for one, platform, at, requests, cost in found)
 
 
 def openers(path: Path) -> list[Holder]:
@@ -621,6 +637,30 @@ def last_night(patient: Patient) -> Iterator[Finding]:
         yield Finding("gaps", State.GREEN, "none open")
 
 
+def quotas(patient: Patient) -> Iterator[Finding]:
+    """What each institution used of each platform in the platform's day, beside its allowance."""
+    if patient.warehouse.state != "read":
+        yield Finding("quotas", State.GREEN, "not known now")
+        return
+    for name, institution in patient.institutions.items():
+        for platform, allowance in sorted(patient.house.allowances(institution).items()):
+            began = allowance.day_began(patient.now)
+            of_today = [one for one in patient.warehouse.spent if one[:2] == (name, platform) and one[2] >= began]
+            if not of_today:
+                continue
+            requests, cost_usd = sum(one[3] for one in of_today), sum((one[4] for one in of_today), Decimal(0))
+            bounds: list[tuple[Decimal, Decimal | int | None]] = [(Decimal(requests), allowance.requests), (cost_usd, allowance.cost_usd)]
+            is_near = any(bound is not None and used >= NEARLY_SPENT * bound for used, bound in bounds)
+            told = f"{requests:,} of {allowance.requests:,} requests" if allowance.requests else _count(requests, "request")
+            told += f", {cost_usd:.2f} of {allowance.cost_usd:.2f} USD" if allowance.cost_usd else ""
+            yield Finding(
+                "quotas",
+                State.AMBER if is_near else State.GREEN,
+                f"{name} {platform}: {told} since {_when(began)}",
+                "nothing: lists that end are gone on with tomorrow; if it is so every day, see max_requests_per_day" if is_near else None,
+            )
+
+
 Check = Callable[[Patient], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
     versions,
@@ -638,6 +678,7 @@ CHECKS: tuple[Check, ...] = (
     published,
     dagster,
     last_night,
+    quotas,
 )
 
 

@@ -22,12 +22,14 @@ import pytest
 from typer.testing import CliRunner
 
 from assets.draft import STORAGE_VERSION
+from assets.ledgers import SPENDING
 from connectors import registry
 from connectors.clock import InjectedClock, SystemClock
 from pipelines import doctor, night
 from pipelines.cli import app
 from pipelines.doctor import Finding, State, examine
 from pipelines.house import House
+from pipelines.warehouse import ensure
 from sandbox.server import Running
 from tests.support.nights import HMAC_KEY, TOKENS, copy_home, make_home
 
@@ -293,3 +295,27 @@ def test_a_check_is_one_function_and_one_entry(house: House) -> None:
         return [Finding("mood", State.GREEN, f"{len(patient.institutions)} institution")]
 
     assert examine(house, checks=(mood,)) == [("mood", State.GREEN, "1 institution", None)]
+
+
+def spend(house: House, platform: str, requests: int, cost_usd: str, hours_ago: float = 0.0) -> None:
+    at = datetime.now(UTC) - timedelta(hours=hours_ago)
+    with house.warehouse.open() as connection:
+        ensure(connection, SPENDING)
+        connection.execute(
+            "INSERT INTO meta.spending VALUES ('cahaya', ?, 'a', 'posts', 'night-1', ?, ?, ?, ?, ?::DECIMAL(12,4))",
+            [platform, at, at, at, requests, cost_usd],
+        )
+
+
+def test_what_a_day_used_stands_beside_its_allowance_and_is_amber_when_little_is_left(a_night: House) -> None:
+    assert told(a_night, "quotas") == []
+    spend(a_night, "mastodon", 12, "0")
+    spend(a_night, "x", 7, "1.5", hours_ago=60)
+    assert [finding.found.partition(" since ")[0] for finding in told(a_night, "quotas")] == ["cahaya mastodon: 12 requests"]
+    spend(a_night, "x", 40, "4.25")
+    near = worst(a_night, "quotas")
+    assert near.state is State.AMBER
+    assert near.found.startswith("cahaya x: 40 requests, 4.25 of 5.00 USD since ")
+    assert near.fix is not None
+    spend(a_night, "youtube", 9_001, "0")
+    assert any("youtube: 9,001 of 10,000 requests" in finding.found for finding in told(a_night, "quotas"))
