@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from connectors import fitness
-from connectors.failures import DoorError, Gone, MetricRefused, NotPermitted, TemporaryFailure
+from connectors.failures import DoorError, Gone, MetricRefused, NotPermitted, PermanentFailure, TemporaryFailure
 from connectors.metrics import Register, Status
 from connectors.paging import Answer, Paging, Request
 
@@ -200,12 +200,20 @@ class Completer:
     def _round(
         self, beside: Beside, kind: str, records: Sequence[Record], metrics: Sequence[str], filled: Mapping[str, str]
     ) -> list[Record]:
-        """One question about each record; those without an answer are returned. Where all are denied, so is the kind of thing."""
+        """One question about each record; those without an answer are returned. Where all are denied, so is the kind of thing.
+
+        Raises:
+            PermanentFailure: the question is wrong for every one of them.
+        """
         fates: Counter[str] = Counter()
+        is_batched = beside.batch is not None and beside.batched(self._account)
         for record, reply in self._replies(beside, records, metrics, filled):
             fates[self._fate(beside, kind, record, reply, metrics)] += 1
-            if fates["denied"] == DENIED_ALL == fates.total():
+            # The answers of a batch are there already; one by one, the others need not be asked.
+            if not is_batched and fates["denied"] == DENIED_ALL == fates.total():
                 break
+            if fates["odd"] == len(records) and isinstance(reply, DoorError):
+                raise reply
         if fates["denied"] and not fates["given"] and not fates["refused"]:
             for metric in metrics:
                 self._register.refuse(metric, kind, "not_permitted")
@@ -215,11 +223,11 @@ class Completer:
         """Put an answer into its record, and say what it was."""
         if isinstance(reply, MetricRefused):
             return "refused"
-        if isinstance(reply, NotPermitted | Gone):
-            if isinstance(reply, NotPermitted) and not metrics:
+        if isinstance(reply, NotPermitted | PermanentFailure):
+            if not metrics and not isinstance(reply, Gone):
                 raise reply
             record[beside.into] = None
-            return "gone" if isinstance(reply, Gone) else "denied"
+            return "gone" if isinstance(reply, Gone) else "denied" if isinstance(reply, NotPermitted) else "odd"
         if isinstance(reply, DoorError):
             raise reply
         record[beside.into] = reply
@@ -264,7 +272,7 @@ class Completer:
     def _single(self, request: Request) -> Record | DoorError:
         try:
             answer = self._door.get(request)
-        except (MetricRefused, NotPermitted, Gone) as failure:
+        except (NotPermitted, PermanentFailure) as failure:
             return failure
         return _object(answer.body)
 
@@ -304,7 +312,11 @@ class Completer:
             following = nested.paging(request, last)
             if following is None:
                 break
-            last = self._door.get(following)
+            try:
+                last = self._door.get(following)
+            except Gone:
+                # Deleted since the list was read: what the list held of it is all there is.
+                break
             if not isinstance(data := last.member(nested.items), list):
                 message = f"{self._stream.name}: the platform answered with something else than what was asked for."
                 raise TemporaryFailure(message)

@@ -56,7 +56,7 @@ PAGE_METRICS = (
 )
 # `filter(stream)`: answers to comments are counted too, as on the screen; without it comments of the first level alone [mem].
 POST_FIELDS = (
-    "id,created_time,message,message_tags{{name}},permalink_url,status_type,attachments{{media_type,type,target{{id}}}},shares,"
+    "id,created_time,message,message_tags{{name}},permalink_url,status_type,attachments{{media_type,type}},shares,"
     "comments.filter(stream).limit(0).summary(true),reactions.limit(0).summary(true)"
 )
 COMMENT_FIELDS = "id,created_time,message,from{id},parent{id}"
@@ -123,6 +123,7 @@ CONNECTOR = Connector(
     judge=judge,
     breaks=(
         Break("views", VIEWS, "Facebook: views in place of impressions, all versions of the API"),
+        Break("account_reach", SECOND_WAVE, "Facebook: people who viewed in place of people to whom it was displayed"),
         Break("reach", SECOND_WAVE, "Facebook: people who viewed in place of people to whom it was displayed"),
         Break("followers", VIEWS, "Facebook: followers of the page in place of its fans"),
     ),
@@ -157,6 +158,7 @@ CONNECTOR = Connector(
                 drop=(
                     *("from", "to", "story", "story_tags", "message_tags", "with_tags", "insights.paging", "comments.data", "reactions.data"),
                     *("attachments.data[].title", "attachments.data[].description", "attachments.data[].url", "attachments.data[].media"),
+                    *("attachments.data[].target", "attachments.data[].subattachments"),
                     *("comments.paging", "reactions.paging", *WORDY),
                 ),
                 redact=("message",),

@@ -360,8 +360,12 @@ class _Reading:
                     self._note(None, [UNREADABLE])
                 written = [payload for payload in written if len(payload) <= MAX_RECORD_BYTES]
         else:
-            payloads = [payload for record in records for payload in self._payloads(record)]
-            written, last = [payload for payload in payloads if not isinstance(payload, Fate)], payloads[-1] if payloads else None
+            found = list(map(self._payloads, records))
+            payloads = [payload for one in found for payload in one]
+            written, last = (
+                [payload for payload in payloads if not isinstance(payload, Fate)],
+                found[-1][-1] if found and found[-1] else None,
+            )
         if len(self._seen) > REMEMBERED:
             self._seen.clear()
         before = len(self._seen)

@@ -99,7 +99,7 @@ class Hosts:
         self._lock = threading.Lock()
         self._gates: dict[str, threading.BoundedSemaphore] = {}
         self._closed_until: dict[str, datetime] = defaultdict(lambda: datetime.min.replace(tzinfo=UTC))
-        self._stopped: dict[str, str] = {}
+        self._stopped: dict[tuple[str, str], str] = {}
 
     @contextmanager
     def place(self, host: str, concurrent: int) -> Iterator[None]:
@@ -116,14 +116,14 @@ class Hosts:
         with self._lock:
             return max(0.0, (self._closed_until[host] - now).total_seconds())
 
-    def stop(self, host: str, reason: str) -> None:
-        """Nothing more can be asked there while the run lasts."""
+    def stop(self, account: Account, reason: str) -> None:
+        """Nothing more of the platform can be asked for the account's institution while the run lasts: the app is the institution's own."""
         with self._lock:
-            self._stopped.setdefault(host, reason)
+            self._stopped.setdefault((account.institution_id, account.platform), reason)
 
-    def stopped(self, host: str) -> str | None:
+    def stopped(self, account: Account) -> str | None:
         with self._lock:
-            return self._stopped.get(host)
+            return self._stopped.get((account.institution_id, account.platform))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class Door:
         if reply.status == REFUSED and self._account.tokens is not None:
             # It expired on the way, or another process renewed it: once more with its successor.
             reply = self._sent(request, host, token := self._token(refused=token))
-        if (failure := self._failure(reply, token, host)) is not None:
+        if (failure := self._failure(reply, token)) is not None:
             raise failure
         if reply.status >= 300:  # noqa: PLR2004 the HTTP classes
             return Answer(reply.status, reply.headers, b"{}")
@@ -224,12 +224,12 @@ class Door:
 
     def failure_of(self, status: int, body: bytes) -> DoorError | None:
         """What a part of an answer means that has a status and a body of its own; None = it is an answer, perhaps an empty one."""
-        return self._failure(Reply(status, {}, body), self._token(), _origin(self._account.base_url)[1])
+        return self._failure(Reply(status, {}, body), self._token())
 
     def _sent(self, request: Request, host: str, token: Secret) -> Reply:
-        if (reason := self._hosts.stopped(host)) is not None:
+        if (reason := self._hosts.stopped(self._account)) is not None:
             raise NotPermitted(reason)
-        if (closed_s := self._hosts.wait_s(host, self._clock.now())) > 0:
+        if (closed_s := max(self._hosts.wait_s(one, self._clock.now()) for one in (host, self._account.label))) > 0:
             self._sleep(closed_s)
         with self._hosts.place(host, self._limits.concurrent):
             if self._spend is not None:
@@ -269,13 +269,14 @@ class Door:
 
     def _heed(self, host: str, headers: Mapping[str, str]) -> None:
         if (peace_s := self._limits.peace_s(headers)) is not None:
-            self._hosts.close_until(host, self._clock.now() + timedelta(seconds=peace_s))
+            # Counted for the page or the account that was asked about, not for all that share the host.
+            self._hosts.close_until(self._account.label, self._clock.now() + timedelta(seconds=peace_s))
         if headers.get(self._limits.remaining_header, "").strip() == "0":
             wait_s = hint_s(headers, self._limits.reset_header, self._clock.now())
             if wait_s is not None:
                 self._hosts.close_until(host, self._clock.now() + timedelta(seconds=wait_s))
 
-    def _failure(self, reply: Reply, token: Secret, host: str) -> DoorError | None:
+    def _failure(self, reply: Reply, token: Secret) -> DoorError | None:
         """What an answer means that is none; None = it is one, or stands for an empty one."""
         status, headers = reply.status, reply.headers
         if status < 300:  # noqa: PLR2004 the HTTP classes
@@ -284,7 +285,7 @@ class Door:
         label = self._account.label
         verdict = self._judge_body(status, _decoded(reply.body)) if self._judge_body is not None else None
         if verdict is not None:
-            return self._judged(verdict, status, headers, host)
+            return self._judged(verdict, status, headers)
         if status in ASK_AGAIN or status >= 500:  # noqa: PLR2004
             # The reset stands on every answer; only where the limit was reached does it say how long to wait.
             hint = hint_s(headers, self._limits.reset_header if status == TOO_MANY else "", self._clock.now())
@@ -295,7 +296,7 @@ class Door:
         message = f"{label}: the platform answered {status}{said}. The same question will not be asked again this run."
         return PermanentFailure(message)
 
-    def _judged(self, verdict: Verdict, status: int, headers: Mapping[str, str], host: str) -> DoorError | None:  # noqa: PLR0911 a row each
+    def _judged(self, verdict: Verdict, status: int, headers: Mapping[str, str]) -> DoorError | None:  # noqa: PLR0911 a row each
         """What the platform's own code asks of us."""
         label, said = self._account.label, f", {verdict.told!r}" if verdict.told else ""
         match verdict.reaction:
@@ -326,7 +327,7 @@ class Door:
                     f"{label}: the platform serves the app or this version of its API no more ({status}{said}). Nothing more was asked of it; "
                     "see api_version and the app's state in docs/platforms."
                 )
-                self._hosts.stop(host, message)
+                self._hosts.stop(self._account, message)
                 return NotPermitted(message)
 
 

@@ -149,7 +149,7 @@ def _pseudonym_by(key: Secret, name: str, platform: str, person_id: str) -> str:
 
 def is_by_erased(record: Record, private: Private, account: Account, pseudonyms: Pseudonyms) -> bool:
     """Says of a record as the platform gave it that its author was erased: then nothing of it is landed."""
-    authors = _values(record, private.author.split(".")) if private.author else []
+    authors = [author for path in (private.author, private.author_handle) if path for author in _values(record, path.split("."))]
     return any(pseudonyms.is_erased(account.platform, str(author)) for author in authors)
 
 

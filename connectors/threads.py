@@ -35,7 +35,7 @@ THREAD_METRICS = tuple(
         ("shares", "In development, says the vendor."),
     )
 )
-THREAD_FIELDS = "id,media_type,media_product_type,permalink,timestamp,text,shortcode,is_quote_post"
+THREAD_FIELDS = "id,media_type,media_product_type,timestamp,text,is_quote_post"
 ANSWER_FIELDS = "id,text,timestamp,username,replied_to,is_reply_owned_by_me"
 ANSWERS = {"fields": ANSWER_FIELDS, "limit": "100"}
 BY_CURSOR = Resume("after", "timestamp", cursor="paging.cursors.after")
@@ -110,7 +110,10 @@ CONNECTOR = Connector(
             metrics=THREAD_METRICS,
             beside=Beside(_insights_path, "insights", asked=is_ours),
             private=Private(
-                drop=("username", "owner", "media_url", "thumbnail_url", "children", "quoted_post", "reposted_post", "insights.paging", *WORDY),
+                drop=(
+                    *("username", "owner", "media_url", "thumbnail_url", "children", "quoted_post", "reposted_post", "permalink", "shortcode"),
+                    *("insights.paging", *WORDY),
+                ),
                 redact=("text",),
                 is_foreign_text=lambda thread: not is_ours(thread),
             ),

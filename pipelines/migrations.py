@@ -154,6 +154,11 @@ STEPS: tuple[Step, ...] = (
                     ("profile_views", "BIGINT", "Times that the profile was looked at on the platform's day; NULL = not given"),
                     ("link_clicks", "BIGINT", "Clicks on the profile's link to the site on the platform's day; NULL = not given"),
                     ("shares", "BIGINT", "Times that anything of the account was shared on the platform's day; NULL = not given"),
+                    (
+                        "engaged_views",
+                        "BIGINT",
+                        "Views on the platform's day as YouTube counted them before 24 August 2026; NULL = not given",
+                    ),
                     ("watch_minutes", "BIGINT", "Minutes for which videos were watched on the platform's day; NULL = not given"),
                     ("day_basis", "VARCHAR", "Whose days the flows follow: institution, utc or pacific"),
                 ],

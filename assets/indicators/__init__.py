@@ -62,7 +62,7 @@ def family_values(  # noqa: PLR0913 each is a table
     for entry in computed_in(family):
         method = entry.compute.method if entry.compute else None
         if method in {"activity_sum", "event_count"}:
-            parts[entry.key] = formulas.activity(entry, days, restates)
+            parts[entry.key] = formulas.activity(entry, days, availability, restates)
         elif method in {"stock", "net_change", "growth_rate"}:
             parts[entry.key] = formulas.audience(entry, days, restates)
         elif method in {"reach", "reach_lower", "reach_upper"}:

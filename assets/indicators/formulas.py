@@ -64,12 +64,14 @@ def _add(name: str) -> pl.Expr:
     return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
 
 
-def activity(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -> pl.LazyFrame:
+def activity(indicator: Indicator, days: pl.LazyFrame, availability: pl.LazyFrame, restates: pl.LazyFrame) -> pl.LazyFrame:
     """A count over the days of a period, as the sum of its measures; each measure over the days on which it is known.
 
     `days` is indicators.day_measures. Items (mentions, conversation) are distinct within a platform, so its own rows are used there.
     """
     measures = indicator.compute.numerator if indicator.compute else ()
+    until = given(availability, measures).select("institution_id", "platform", *(f"{name}_until" for name in measures))
+    days = days.join(until, on=["institution_id", "platform"], how="left")
     is_items = set(measures) & {"mentions", "conversation_items"}
     accounts = _activity_windows(measures, days.filter(pl.col("level") == "account"))
     result = _activity_levels(accounts)
@@ -88,14 +90,18 @@ def activity(indicator: Indicator, days: pl.LazyFrame, restates: pl.LazyFrame) -
 def _activity_windows(measures: Iterable[str], days: pl.LazyFrame) -> pl.LazyFrame:
     """Per series and period: each measure's sum and rank, the days on which all are known. Measures that the platform lacks are left out.
 
-    Of a platform that has withdrawn all of them nothing is expected either; the status says which of the two it is.
+    Of a platform that withdrew all of them on a known day nothing is expected after it; the status says which of the two it is. What it
+    refuses since some night is still expected: its coverage tells that the sum is without it.
     """
     measures = list(measures)
     ranked = days.with_columns(rank(pl.col(f"{name}_status")).alias(f"{name}_rank") for name in measures)
     lacks = {name: pl.col(f"{name}_rank") == NOT_APPLICABLE for name in measures}
     ranked = ranked.with_columns(
         is_known=pl.all_horizontal((pl.col(f"{name}_rank") == OK) | lacks[name] for name in measures) & ~pl.all_horizontal(lacks.values()),
-        is_lacking=pl.all_horizontal(lacks[name] | (pl.col(f"{name}_rank") == RETIRED) for name in measures),
+        is_lacking=pl.all_horizontal(
+            lacks[name] | ((pl.col(f"{name}_rank") == RETIRED) & (pl.col("day") > pl.col(f"{name}_until")).fill_null(value=False))
+            for name in measures
+        ),
     )
     found = windows(
         ranked,

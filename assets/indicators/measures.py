@@ -309,7 +309,8 @@ def _states(days: pl.LazyFrame, coverage: pl.LazyFrame, streams: pl.LazyFrame, a
         for expression in (
             pl.coalesce(pl.col("worst").filter(here[name]).min(), pl.col("state").filter(here[name]).min()).alias(f"{name}_state"),
             pl.col("is_denied").filter(here[name]).any().alias(f"{name}_is_denied"),
-            pl.col("is_retired").filter(here[name]).any().alias(f"{name}_is_retired"),
+            # Refused for stories alone it is still told of posts.
+            (pl.col("is_retired").filter(here[name]).all() & here[name].any()).alias(f"{name}_is_retired"),
         )
     )
 

@@ -36,6 +36,7 @@ FLOWS = {
     "profile_views": "Times that the profile was looked at on the platform's day",
     "link_clicks": "Clicks on the profile's link to the site on the platform's day",
     "shares": "Times that anything of the account was shared on the platform's day",
+    "engaged_views": "Views on the platform's day as YouTube counted them before 24 August 2026",
     "watch_minutes": "Minutes for which videos were watched on the platform's day",
 }
 POST_TYPES = ("post", "quote", "reel", "short", "video", "live", "carousel", "story", "thread_part", "reply", "repost")

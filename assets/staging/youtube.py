@@ -82,7 +82,7 @@ def comments(raw: pl.LazyFrame) -> pl.LazyFrame:
 
 DAY_NAMES = {
     "views": "views", "shares": "shares", "subscribersGained": "followers_gained", "subscribersLost": "followers_lost",
-    "estimatedMinutesWatched": "watch_minutes",
+    "engagedViews": "engaged_views", "estimatedMinutesWatched": "watch_minutes",
 }  # fmt: skip
 MAPPING = PlatformMapping(
     platform="youtube",

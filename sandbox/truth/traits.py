@@ -93,7 +93,7 @@ TRAITS: Final[Mapping[Platform, Traits]] = {
         "",
         has_conversations=True,
         hourly=("comments",),
-        flows=("views", "followers_gained", "followers_lost", "shares", "watch_minutes"),
+        flows=("views", "engaged_views", "followers_gained", "followers_lost", "shares", "watch_minutes"),
         flows_back=7,
         flows_restated=7,
     ),

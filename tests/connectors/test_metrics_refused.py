@@ -295,3 +295,31 @@ def test_a_metric_lives_from_its_first_day_to_the_day_before_its_last() -> None:
     register = Register((metric, Metric("reach")), date(2026, 6, 15))
     assert register.wanted() == ("reach",)
     assert register.missing("retired") == {"views"}
+
+
+def test_some_denied_posts_cost_themselves_and_not_the_kind(run: Run, graph: Graph) -> None:
+    graph.says = {"4": NO_PERMISSION}
+    told, records = run()
+    assert told.is_complete
+    assert records["4"]["insights"] is None
+    assert names_in(records["2"])
+    assert not told.denied_fields
+
+
+def test_a_post_that_has_no_numbers_by_its_nature_costs_itself_alone(run: Run, graph: Graph) -> None:
+    words = "(#100) Tried accessing nonexisting field (insights) on node type (Video)"
+    graph.says = {"2": {"error": {"message": words, "type": "OAuthException", "code": 100}}}
+    told, records = run()
+    assert told.is_complete
+    assert records["2"]["insights"] is None
+    assert records["2"]["like_count"] == 2
+    assert names_in(records["4"])
+
+
+def test_an_app_that_is_switched_off_stops_its_own_institution_alone(make_account: MakeAccount) -> None:
+    hosts = Hosts()
+    mine = make_account("https://graph.example", platform="instagram")
+    hosts.stop(mine, "the app is off")
+    assert hosts.stopped(mine) == "the app is off"
+    assert hosts.stopped(replace(mine, institution_id="another")) is None
+    assert hosts.stopped(replace(mine, platform="facebook")) is None
