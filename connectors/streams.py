@@ -137,17 +137,20 @@ class OAuth2:
 class LongLived:
     """As `Bearer`; besides, the token itself is what its successor is asked with, as long as it lives (Instagram's own login, Threads).
 
-    `option`: only accounts of which the platform's settings say so (`login = "instagram"`) have such tokens; None = all.
+    `option`: only accounts of which the platform's settings say so (`login = "instagram"`) have such tokens; None = all. Those are asked at
+    `base_url`, where the settings name no other address. `judge` reads a refusal to renew.
     """
 
     scopes: tuple[str, ...]
     renewal_url: str
     grant_type: str
+    judge: Judge
     lifetime: timedelta = timedelta(days=60)
     # A token that is younger is refused.
     least_age: timedelta = timedelta(hours=24)
     renewed_every: timedelta = timedelta(days=7)
     option: tuple[str, str] | None = None
+    base_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

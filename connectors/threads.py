@@ -79,6 +79,7 @@ CONNECTOR = Connector(
         scopes=("threads_basic", "threads_manage_insights", "threads_read_replies", "threads_manage_mentions"),
         renewal_url="{base_url}/refresh_access_token",
         grant_type="th_refresh_token",
+        judge=judge,
     ),
     # 4,800 times the impressions of the last 24 hours, of which ten are the least that is reckoned with.
     limits=Limits(requests=48_000, per=timedelta(hours=24), concurrent=4, peace_s=peace_s),

@@ -27,7 +27,6 @@ from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from connectors.failures import DoorError, NotPermitted, Reaction, TemporaryFailure
-from connectors.graph import judge
 from connectors.http import ASK_AGAIN, hint_s
 from connectors.secret import Secret
 from connectors.wire import Reply, Wire
@@ -366,9 +365,9 @@ class SelfRenewing(Tokens):
             wire.close()
 
     def _judge(self, reply: Reply) -> tuple[dict[str, Any] | None, str]:
-        """As for refresh tokens; Meta says with a 400 and a number that it will not, or not now."""
+        """As for refresh tokens; besides, the platform's own codes say whether it will not, or not now."""
         if 300 <= reply.status < 500 and reply.status not in ASK_AGAIN:  # noqa: PLR2004 the HTTP classes
-            verdict = judge(reply.status, _decoded(reply.body))
+            verdict = self._auth.judge(reply.status, _decoded(reply.body))
             if verdict is None or verdict.reaction not in {Reaction.RETRY, Reaction.WAIT}:
                 return None, verdict.told if verdict is not None else str(reply.status)
             message = f"{self._label}: the token could not be renewed: the platform answered {reply.status}, {verdict.told!r}."

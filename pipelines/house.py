@@ -152,7 +152,9 @@ class House:
         more = dict(connector.more_base_urls)
         if platform and platform.analytics_base_url and "analytics" in more:
             more["analytics"] = platform.analytics_base_url
-        base_url = (platform.base_url if platform and platform.base_url else connector.default_base_url) or ""
+        renews = isinstance(connector.auth, LongLived) and _has(options, connector.auth)
+        own_url = connector.auth.base_url if isinstance(connector.auth, LongLived) and renews else None
+        base_url = (platform.base_url if platform and platform.base_url else own_url or connector.default_base_url) or ""
         token, tokens, fault = None, None, None
         try:
             token = secret(token_name(institution, chosen), self.environ)
@@ -160,7 +162,7 @@ class House:
                 # By the variable's name: two accounts that share a sign-in share its renewals.
                 path = self.tokens_path / f"{given.name.lower()}.json"
                 tokens = Tokens(path, given, connector.auth, base_url, chosen.ref, self.clock)
-            if token and isinstance(connector.auth, LongLived) and _has(options, connector.auth):
+            if token and isinstance(connector.auth, LongLived) and renews:
                 name = token_name(institution, chosen)
                 path = self.tokens_path / f"{name.lower()}.json"
                 tokens = SelfRenewing(path, Grant(name, token, Secret("")), connector.auth, base_url, chosen.ref, self.clock)
