@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from assets.goals import goals
 from connectors.secret import Secret
-from connectors.tokens import Tokens
+from connectors.tokens import SelfRenewing, Tokens
 from pipelines.cli import app
 from pipelines.house import House
 from pipelines.settings import Institution, SettingsError, grant, json_schema, load_institution, secret, token_name
@@ -348,3 +348,34 @@ def test_the_template_loads_as_it_stands_and_names_all_eleven_goals(tmp_path: Pa
     text = institution_template("contoh")
     assert isinstance(load_institution(written(tmp_path, text, "contoh")), Institution)
     assert set(re.findall(r"^#   ([a-z_]+) ", text, flags=re.MULTILINE)) == set(goals())
+
+
+INSTAGRAM = """
+name = "Lembaga Uji"
+zone = "WIB"
+{settings}
+[[accounts]]
+platform = "instagram"
+id = "17841400000000001"
+handle = "uji"
+
+[goals.community_engagement]
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "address", "renews"),
+    [
+        ("", "https://graph.facebook.com", False),
+        ('[platforms.instagram]\nlogin = "instagram"\n', "https://graph.instagram.com", True),
+        ('[platforms.instagram]\nlogin = "instagram"\nbase_url = "https://proxy.example"\n', "https://proxy.example", True),
+    ],
+)
+def test_a_token_of_instagrams_own_login_is_asked_at_its_own_address_and_renewed(
+    settings: str, address: str, renews: bool, tmp_path: Path
+) -> None:
+    house = House(tmp_path, environ={"TOLOK_UJI_INSTAGRAM_TOKEN": "a-token-of-the-tests"})
+    (account,) = house.accounts(load_institution(written(tmp_path, INSTAGRAM.format(settings=settings))))
+    assert account.base_url == address
+    assert isinstance(account.tokens, SelfRenewing) == renews
+    assert account.options["api_version"] == "v26.0"
