@@ -35,12 +35,15 @@ def every_table() -> list[Table]:
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, table: Table, institution_id: str | None = None) -> pl.DataFrame:
-    """The stamped columns of a table (of one institution), ordered by its key."""
+    """The stamped columns of a table (of one institution), ordered by its key and then by the others."""
     where = "" if institution_id is None else " WHERE institution_id = ?"
     query = f"SELECT {', '.join(table.stamped)} FROM {table.name}{where}"
     found: pl.DataFrame = connection.sql(query, params=[institution_id] if where else None).pl()
     times = [name for name, dtype in found.schema.items() if isinstance(dtype, pl.Datetime)]
-    return found.with_columns(pl.col(times).dt.convert_time_zone("UTC")).sort([name for name in table.key if name in table.stamped])
+    keys = [name for name in table.key if name in table.stamped]
+    # Without the run's id some rows of the ledger have the same key.
+    others = [name for name, dtype in found.schema.items() if name not in keys and not dtype.is_nested()]
+    return found.with_columns(pl.col(times).dt.convert_time_zone("UTC")).sort([*keys, *others])
 
 
 def content(house: House, institution_id: str | None = None, tables: Sequence[Table] | None = None) -> Content:
