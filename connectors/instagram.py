@@ -29,7 +29,7 @@ MEDIA_METRICS = (
     Metric("views", BOTH, note="Of a reel: plays and replays; of a post: displays."),
     Metric("saved", BOTH),
     Metric("shares", BOTH),
-    Metric("likes", BOTH, note="Also where the account hides them from others."),
+    Metric("likes", BOTH, note="Where the account hides them from others they may be absent here too."),
     Metric("total_interactions", BOTH),
     Metric("follows", FEED),
     Metric("profile_visits", FEED),

@@ -92,7 +92,7 @@ class Seen:
 
     def value(self, post: Post, measure: str, ts: int) -> int | None:
         """Return a counter as it was given at an instant; None while it is hidden."""
-        if measure == "reactions" and post.hides("like", ts) and not TRAITS[post.platform].tells_hidden:
+        if measure == "reactions" and post.hides("like", ts):
             return None
         return COUNTER_OF[measure](self.world.counters(post, ts))
 

@@ -32,7 +32,7 @@ class Traits(NamedTuple):
 
     `comments` is the stream that comments come of, `mentions` that of mentions ("": none). With `has_conversations` everything below a
     post of ours belongs to it, however deep. `hourly`: the streams that are fetched between the nights too. `lacking`: the types of
-    posts that have no such counter. With `tells_hidden` the owner is told what is hidden from others. `flows` are asked for `flows_back`
+    posts that have no such counter. `flows` are asked for `flows_back`
     days back, and for `flows_restated` days they may change.
     """
 
@@ -42,7 +42,6 @@ class Traits(NamedTuple):
     has_conversations: bool
     hourly: tuple[str, ...]
     lacking: Mapping[str, tuple[PostType, ...]] = NOTHING_LACKS
-    tells_hidden: bool = False
     flows: tuple[str, ...] = ()
     flows_back: int = 3
     flows_restated: int = 3
@@ -66,7 +65,6 @@ TRAITS: Final[Mapping[Platform, Traits]] = {
         hourly=("stories", "comments", "mentions"),
         lacking={"reactions": ("story",), "saves": ("story",)},
         withdrawn=("impressions",),
-        tells_hidden=True,
         flows=(*META_REACH, "views", "followers_gained", "profile_views", "link_clicks"),
     ),
     "facebook": Traits(
