@@ -160,6 +160,9 @@ def fetch_window(  # noqa: PLR0913 the things that a fetch needs, none of them d
         fetched.ledger_status, fetched.reason = end.ledger_status, str(end)
         fetched.is_budget_spent = True
         fetched.reached, fetched.resume_from = reading.place
+        if not fetched.pages and resume_from is None:
+            # Not begun at all: the whole span is left, and tomorrow's own begins a day later.
+            fetched.resume_from = resume_at(stream, window.end)
     except DoorError as failure:
         fetched.ledger_status, fetched.reason = failure.ledger_status, str(failure)
     else:
