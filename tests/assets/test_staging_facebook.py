@@ -33,6 +33,9 @@ from tests.support.landing import arrive, warehouse
 from tests.support.nights import HMAC_KEY, instant, institutions_of, put_clock
 from tests.support.standing import standing
 
+# Nights are landed and the whole world is reckoned: each alone is quick, all of them take a minute.
+pytestmark = pytest.mark.slow
+
 SETTINGS = """\
 name = "Lembaga Amil Zakat Cahaya"
 language = "id"

@@ -33,6 +33,9 @@ from sandbox.world import INSTAGRAM, Post, World
 from tests.support.hand import Hand, at, day
 from tests.support.landing import arrive, rows, warehouse
 
+# Nights are landed and the whole world is reckoned: each alone is quick, all of them take a minute.
+pytestmark = pytest.mark.slow
+
 Record = dict[str, Any]
 Arrival = tuple[str, datetime, list[Record]]
 Gather = Callable[[datetime, str], list[Record]]

@@ -33,6 +33,9 @@ from tests.support.hand import Hand, at, day, frame
 from tests.support.landing import arrive, rows, warehouse
 from tests.support.nights import HMAC_KEY, derive, instant, institutions_of, play
 
+# Nights are landed and the whole world is reckoned: each alone is quick, all of them take a minute.
+pytestmark = pytest.mark.slow
+
 Record = dict[str, Any]
 FLAGS = {"mentions_us": False, "by_us": False, "by_staff": False, "question": True, "emoji_only": False, "spam": False, "word_count": 3}
 COUNTERS = ("reactions", "comments_platform", "shares", "saves", "views", "impressions", "link_clicks", "reach")

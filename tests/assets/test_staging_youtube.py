@@ -30,6 +30,9 @@ from tests.support.hand import at, day, frame
 from tests.support.landing import warehouse
 from tests.support.nights import HMAC_KEY, INSTITUTION, TOKENS, copy_home, instant, institutions_of, play, put_clock
 
+# Nights are landed and the whole world is reckoned: each alone is quick, all of them take a minute.
+pytestmark = pytest.mark.slow
+
 FIRST = 8
 WEEK = (date(2026, 1, 3), date(2026, 1, 9))
 ALL = night.only([("youtube", stream.name) for stream in CONNECTOR.streams])

@@ -23,6 +23,9 @@ from sandbox.world import (
     wib,
 )
 
+# Nights are landed and the whole world is reckoned: each alone is quick, all of them take a minute.
+pytestmark = pytest.mark.slow
+
 LAST = date(2026, 2, 15)
 MONDAY = date(2026, 1, 19)
 Truth = dict[Key, Expected]
