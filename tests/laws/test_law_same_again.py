@@ -68,11 +68,11 @@ def test_a_rerun_at_ten_in_the_morning_moves_no_counter(undisturbed: House, sand
     assert all(raw_now[name].equals(before[name]) for name in ("raw.x__accounts", "raw.mastodon__accounts"))
 
 
-def test_landing_is_enough_to_make_raw_and_its_ledger_again_bit_for_bit(undisturbed: House) -> None:
+def test_landing_is_enough_to_make_raw_and_its_ledger_again_bit_for_bit(six: House) -> None:
     with warehouse() as connection:
-        raw.replay(connection, undisturbed.landing_path, undisturbed.clock.now())
+        raw.replay(connection, six.landing_path, six.clock.now())
         again = {table.name: rows_of(connection, table) for table in (*raw_tables(), ledgers.FETCH)}
-    assert differences({name: frame for name, frame in content(undisturbed).items() if name in again}, again) == {}
+    assert differences({name: frame for name, frame in content(six).items() if name in again}, again) == {}
 
 
 def test_an_increment_equals_the_whole_bit_for_bit(undisturbed: House, sandbox: Running, copy: Copy) -> None:
