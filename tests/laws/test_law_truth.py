@@ -1,14 +1,13 @@
 """The numbers that are published are the numbers that are true: held against the sandbox's own arithmetic, which shares no code with them.
 
-Not here: hand-worked cases (tests/assets).
+Not here: hand-worked cases (tests/assets), and the 120 nights of the demo (test_law_truth_published.py).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,15 +15,13 @@ import pytest
 from assets.indicators import family_tables
 from pipelines.house import House
 from sandbox.facts import PLATFORMS
-from sandbox.server import Running
 from sandbox.truth import Expected, Key, expected
-from sandbox.world import NIGHTS, World
+from sandbox.world import World
 from tests.laws.conftest import LAST, MISSED
 from tests.support.content import Content, content
-from tests.support.nights import instant, make_home, nights
+from tests.support.nights import instant
 
 FIELDS = ("value", "status", "numerator", "denominator", "n", "coverage", "is_provisional", "period_end")
-MISSED_IN_120 = 68
 
 
 def published(tables: Content) -> dict[Key, tuple[Any, ...]]:
@@ -66,19 +63,5 @@ def test_after_ten_nights_of_six_platforms_every_published_number_is_the_true_on
     true = expected(the_world, (instant(LAST) - timedelta(hours=5)).date(), played, PLATFORMS)
     found = published(content(six))
     assert len(true) > 10_000
-    assert true.keys() == found.keys()
-    assert disagreements(true, found) == Counter()
-
-
-@pytest.mark.slow
-def test_after_a_hundred_and_twenty_nights_every_published_number_is_the_true_one(
-    sandbox: Running, the_world: World, tmp_path: Path
-) -> None:
-    house = make_home(tmp_path / "home", sandbox.url)
-    assert the_world.missed_nights == (the_world.nights[MISSED_IN_120],)
-    nights(house, sandbox, 0, NIGHTS, skip=(MISSED_IN_120,))
-    true = expected(the_world, date(2026, 1, 1) + timedelta(days=NIGHTS - 1))
-    found = published(content(house))
-    assert len(true) > 60_000
     assert true.keys() == found.keys()
     assert disagreements(true, found) == Counter()
