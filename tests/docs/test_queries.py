@@ -21,7 +21,7 @@ OLDER_DUCKDB = ROOT / ".venv-duckdb14" / "bin" / "python"
 ASKED = {
     "engagement-by-week": (
         *("week", "platform", "rate_by_views", "rate_by_views_status", "rate_by_followers", "rate_by_followers_status"),
-        *("rate_by_reach_status", "posts_used", "is_provisional"),
+        *("rate_by_reach", "rate_by_reach_status", "posts_used", "is_provisional"),
     ),
     "growth-by-month": ("month", "platform", "followers_at_end", "net_new_followers", "growth_rate", "growth_status", "state"),
     "fundraising-last-month": (
