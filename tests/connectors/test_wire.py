@@ -25,6 +25,9 @@ from connectors.wire import ANSWER_DEADLINE_S, MAX_ANSWER_BYTES, READ_TIMEOUT_S
 from tests.connectors.conftest import MakeDoor
 from tests.connectors.served import Said, Speaker, said
 
+# Deadlines are waited for, a dozen times over.
+pytestmark = pytest.mark.slow
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 BOMB_MB = 200
 # A second process asks for what it is told to and says how much memory that took at its peak, in MB.

@@ -21,6 +21,9 @@ from tests.laws.conftest import LAST, MISSED
 from tests.support.content import Content, content
 from tests.support.nights import instant
 
+# Ten nights are landed and all of them derived first.
+pytestmark = pytest.mark.slow
+
 FIELDS = ("value", "status", "numerator", "denominator", "n", "coverage", "is_provisional", "period_end")
 
 
