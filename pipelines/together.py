@@ -76,7 +76,7 @@ class _Ledger:
         self._last: datetime | None = found[0] if found else None
         self._wishes = wishes
         self._is_sure = True
-        # Until when each stream was read at least, and how late that must be, before the next night, to decide nothing of it.
+        # Until when each stream was read, and how late that must be, before the next night, to decide nothing of it.
         self.until: dict[asking.Who, datetime] = {}
         self._reach: dict[asking.Who, timedelta] = {}
 
@@ -93,7 +93,8 @@ class _Ledger:
     def add(self, jobs: Sequence[asking.Job], folder: Path, now: datetime) -> None:
         """Take note of a night that was fetched."""
         told = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
-        is_whole = all(one["is_complete"] and not one["rejected"] for one in told) and not any(
+        # A metric that was refused tonight is not asked for tomorrow: the ledger must know of it first.
+        is_whole = all(one["is_complete"] and not one["rejected"] and not one["refusals"] for one in told) and not any(
             due.is_extra for job in jobs for due in job.due
         )
         self._is_sure = self._is_sure and is_whole and self._is_apart(now)
