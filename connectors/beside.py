@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 # A platform may answer parts of a batch and not others: those are asked again so often.
 ROUNDS = 4
-# So many things denied one after the other, and none given: it is the token and not the things.
-DENIED_ALL = 3
+# So many things refused alike, and none given: it is the token, or the question, and not the things.
+ALL_ALIKE = 3
 
 
 def _no_kind(record: Record) -> str:
@@ -210,9 +210,10 @@ class Completer:
         for record, reply in self._replies(beside, records, metrics, filled):
             fates[self._fate(beside, kind, record, reply, metrics)] += 1
             # The answers of a batch are there already; one by one, the others need not be asked.
-            if not is_batched and fates["denied"] == DENIED_ALL == fates.total():
+            if not is_batched and fates["denied"] == ALL_ALIKE == fates.total():
                 break
-            if fates["odd"] == len(records) and isinstance(reply, DoorError):
+            # One post may be odd by its nature, and the only one of its kind; several, and nothing else answered, are no accident.
+            if fates["odd"] == len(records) >= ALL_ALIKE and isinstance(reply, DoorError) and not self._register.has_answers:
                 raise reply
         if fates["denied"] and not fates["given"] and not fates["refused"]:
             for metric in metrics:

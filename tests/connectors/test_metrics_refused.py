@@ -316,6 +316,14 @@ def test_a_post_that_has_no_numbers_by_its_nature_costs_itself_alone(run: Run, g
     assert names_in(records["4"])
 
 
+def test_the_only_post_of_its_kind_may_be_odd_and_the_list_is_whole_without_its_numbers(run: Run, graph: Graph) -> None:
+    graph.says = {"3": {"error": {"message": "(#100) Tried accessing nonexisting field (insights)", "code": 100}}}
+    told, records = run()
+    assert told.is_complete
+    assert records["3"]["insights"] is None
+    assert names_in(records["2"])
+
+
 def test_an_app_that_is_switched_off_stops_its_own_institution_alone(make_account: MakeAccount) -> None:
     hosts = Hosts()
     mine = make_account("https://graph.example", platform="instagram")
