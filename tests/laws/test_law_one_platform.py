@@ -5,11 +5,14 @@ Not here: retries and waiting (tests/connectors).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
 from assets.indicators import family_tables
 from assets.indicators.registry import indicators
+from connectors.clock import InjectedClock
 from pipelines import night
 from pipelines.house import House
 from sandbox.server import Running
@@ -29,10 +32,17 @@ def values(frames: Frames) -> pl.DataFrame:
     return pl.concat([frames[table.name].drop("run_id", "as_of") for table in family_tables().values()])
 
 
+class StandingClock(InjectedClock):
+    """Waiting moves nothing: what one platform is waited for must not date what another, asked at the same time, is seen at."""
+
+    def sleep(self, seconds: float) -> None:
+        """Come back at once."""
+
+
 @pytest.fixture
 def with_x_down(before_last: House, sandbox: Running, copy: Copy) -> House:
     """The last night as it goes when X answers 503 to everything."""
-    house = copy(before_last)
+    house = replace(copy(before_last), clock=StandingClock(instant(LAST)))
     sandbox.faults(X_IS_DOWN)
     arrival = play(house, sandbox, instant(LAST), "night-down")
     sandbox.faults([])
