@@ -51,7 +51,7 @@ class Beside:
     """A second question about each record of a page; the answer becomes its member `into`.
 
     Args:
-        path: the address below the platform's own, `{id}` is filled in; from the record, for some kinds are asked elsewhere.
+        path: the address below the platform's own, `{id}` is filled in; made from the record where some kinds are asked elsewhere.
         into: the record's new member. None stands there when nothing was given; it is absent where nothing was asked.
         kind_of: by which the stream's metrics are chosen.
         params: fixed parameters, beside the metrics.
@@ -61,7 +61,7 @@ class Beside:
         asked: of which records it is asked.
     """
 
-    path: Callable[[Record], str]
+    path: str | Callable[[Record], str]
     into: str
     kind_of: Callable[[Record], str] = _no_kind
     params: Mapping[str, str] = field(default_factory=dict)
@@ -268,7 +268,8 @@ class Completer:
             yield from zip(some, self._batch(self._address(beside.batch, filled), paths), strict=True)
 
     def _path(self, beside: Beside, record: Record) -> str:
-        return beside.path(record).replace("{id}", quote(str(fitness.key_of(record, self._stream.kind.key) or record.get("id")), safe=""))
+        path = beside.path if isinstance(beside.path, str) else beside.path(record)
+        return path.replace("{id}", quote(str(fitness.key_of(record, self._stream.kind.key) or record.get("id")), safe=""))
 
     def _single(self, request: Request) -> Record | DoorError:
         try:

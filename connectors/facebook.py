@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from connectors.beside import Beside, Nested
-from connectors.graph import PACIFIC, WORDY, comments_of, judge, peace_s, values_by_day
+from connectors.graph import INSIGHTS, WORDY, braced, by_cursor, comments_of, insights_by_day, judge, peace_s, private_comment
 from connectors.metrics import Metric
-from connectors.paging import graph_cursor, whole
+from connectors.paging import graph_cursor
 from connectors.privacy import Private
-from connectors.streams import Bearer, Break, Connector, Daily, Event, Limits, Resume, Snapshot, Stream
+from connectors.streams import Bearer, Break, Connector, Event, Limits, Snapshot, Stream
 
 if TYPE_CHECKING:
     from connectors.streams import Window
@@ -56,11 +57,11 @@ PAGE_METRICS = (
 )
 # `filter(stream)`: answers to comments are counted too, as on the screen; without it comments of the first level alone [mem].
 POST_FIELDS = (
-    "id,created_time,message,message_tags{{name}},permalink_url,status_type,attachments{{media_type,type}},shares,"
+    "id,created_time,message,message_tags{name},permalink_url,status_type,attachments{media_type,type},shares,"
     "comments.filter(stream).limit(0).summary(true),reactions.limit(0).summary(true)"
 )
 COMMENT_FIELDS = "id,created_time,message,from{id},parent{id}"
-BY_CURSOR = Resume("after", "created_time", cursor="paging.cursors.after")
+BY_CURSOR = by_cursor("created_time")
 
 
 def kind_of(post: dict[str, Any]) -> str:
@@ -76,7 +77,7 @@ def kind_of(post: dict[str, Any]) -> str:
 def insights_path(post: dict[str, Any]) -> str:
     """Where a post's numbers are asked for; a reel's at its video."""
     if kind_of(post) != REEL:
-        return "/{api_version}/{id}/insights"
+        return INSIGHTS
     video = str(post.get("permalink_url", "")).rstrip("/").rpartition("/")[2]
     return f"/{{api_version}}/{video}/video_insights" if video.isdecimal() else "/{api_version}/{id}/video_insights"
 
@@ -88,26 +89,8 @@ def tagged_of(record: Mapping[str, Any], window: Window) -> Iterator[dict[str, A
     yield {**record, "id": identity.rpartition("_")[2] if isinstance(identity, str) else identity}
 
 
-def _days(name: str, period: str, metrics: tuple[Metric, ...], description: str) -> Stream:
-    return Stream(
-        name,
-        "GET /{api_version}/{account_id}/insights",
-        params={"period": period, "since": "{window_start_s}", "until": "{window_end_s}"},
-        paging=whole(),
-        records="data",
-        kind=Daily(key="key", at="at"),
-        description=description,
-        metrics=metrics,
-        counts=("value",),
-        unfold=values_by_day(PACIFIC),
-        day_zone=PACIFIC,
-        lookback=timedelta(days=3),
-        restates=timedelta(days=3),
-        # Ninety days are the limit, counted in seconds: in autumn ninety of theirs are an hour longer.
-        window=timedelta(days=89),
-        retention=timedelta(days=730),
-    )
-
+# Ninety days are the limit, counted in seconds: in autumn ninety of theirs are an hour longer.
+_days = partial(insights_by_day, window=timedelta(days=89), retention=timedelta(days=730))
 
 CONNECTOR = Connector(
     platform="facebook",
@@ -140,7 +123,7 @@ CONNECTOR = Connector(
         Stream(
             "posts",
             "GET /{api_version}/{account_id}/published_posts",
-            params={"fields": POST_FIELDS, "limit": "50"},
+            params={"fields": braced(POST_FIELDS), "limit": "50"},
             paging=graph_cursor(),
             records="data",
             kind=Snapshot(key="id"),
@@ -156,7 +139,7 @@ CONNECTOR = Connector(
             beside=Beside(insights_path, "insights", kind_of, batch="/{api_version}"),
             private=Private(
                 drop=(
-                    *("from", "to", "story", "story_tags", "message_tags", "with_tags", "insights.paging", "comments.data", "reactions.data"),
+                    *("from", "to", "story", "story_tags", "message_tags", "with_tags", "comments.data", "reactions.data"),
                     *("attachments.data[].title", "attachments.data[].description", "attachments.data[].url", "attachments.data[].media"),
                     *("attachments.data[].target", "attachments.data[].subattachments"),
                     *("comments.paging", "reactions.paging", *WORDY),
@@ -169,10 +152,7 @@ CONNECTOR = Connector(
         Stream(
             "comments",
             "GET /{api_version}/{account_id}/published_posts",
-            params={
-                "fields": f"id,created_time,comments.filter(stream).limit(100){{{{{COMMENT_FIELDS.replace('{', '{{').replace('}', '}}')}}}}}",
-                "limit": "50",
-            },
+            params={"fields": braced(f"id,created_time,comments.filter(stream).limit(100){{{COMMENT_FIELDS}}}"), "limit": "50"},
             paging=graph_cursor(),
             records="data",
             kind=Event(key="id", at="created_time"),
@@ -188,15 +168,12 @@ CONNECTOR = Connector(
                 "comments", "/{api_version}/{id}/comments", graph_cursor(),
                 {"fields": COMMENT_FIELDS, "filter": "stream", "limit": "100"},
             ),
-            private=Private(
-                keep=("id", "created_time", "post_id", "parent_id", "author_id"),
-                pseudonym=("author_id",), flags_from="message", author="author_id",
-            ),
+            private=private_comment("post_id", at="created_time", text="message"),
         ),
         Stream(
             "mentions",
             "GET /{api_version}/{account_id}/tagged",
-            params={"fields": "id,created_time,message,from{{id}}", "limit": "50"},
+            params={"fields": braced("id,created_time,message,from{id}"), "limit": "50"},
             paging=graph_cursor(),
             records="data",
             kind=Event(key="id", at="created_time"),
@@ -211,8 +188,13 @@ CONNECTOR = Connector(
                 keep=("id", "created_time", "from.id"), pseudonym=("from.id",), flags_from="message", author="from.id", is_mention=True
             ),
         ),
-        _days("insights_day", "day", PAGE_METRICS, "One row per measure and day of the platform: views, people reached, follows, visits."),
-        _days("insights_week", "week", (REACH,), "One row per day: people reached in the seven days that end with it."),
-        _days("insights_28d", "days_28", (REACH,), "One row per day: people reached in the 28 days that end with it."),
+        _days(
+            "insights_day",
+            PAGE_METRICS,
+            "One row per measure and day of the platform: views, people reached, follows, visits.",
+            period="day",
+        ),
+        _days("insights_week", (REACH,), "One row per day: people reached in the seven days that end with it.", period="week"),
+        _days("insights_28d", (REACH,), "One row per day: people reached in the 28 days that end with it.", period="days_28"),
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Meta's Graph API, as Facebook, Instagram and Threads share it: error codes, usage headers, insights, batches.
+"""Meta's Graph API, as Facebook, Instagram and Threads share it: error codes, usage headers, insights, comments, cursors, batches.
 
 Not here: the platforms (one file each). Sources: the vendor's error and rate-limiting pages as far as they are stored; codes marked [mem] are
 general knowledge and only decide whether something is asked again.
@@ -15,6 +15,10 @@ from zoneinfo import ZoneInfo
 
 from connectors import fitness
 from connectors.failures import Reaction, Verdict
+from connectors.metrics import Metric
+from connectors.paging import whole
+from connectors.privacy import Private
+from connectors.streams import Daily, Resume, Stream
 
 if TYPE_CHECKING:
     from connectors.streams import Account, Window
@@ -38,6 +42,12 @@ OF_THE_SPAN = re.compile(r"\b(since|until|days|years)\b")
 # Of the share of the limit that is used, in percent: above, we stay away for a while without being told to.
 NEARLY_ALL = 98
 PEACE_S = 300.0
+# Where the numbers beside a record are asked for.
+INSIGHTS = "/{api_version}/{id}/insights"
+# What an insight says beside its values, in the account's language: not kept a thousand times.
+WORDY = ("insights.paging", *(f"insights.data[].{name}" for name in ("title", "description", "id")))
+# Of media of our own: what is a person's, or only shows the picture.
+MEDIA_DROPPED = ("username", "owner", "media_url", "thumbnail_url", "children", *WORDY)
 
 
 def judge(status: int, body: Mapping[str, Any]) -> Verdict | None:  # noqa: PLR0911 a row each
@@ -121,6 +131,39 @@ def _value(name: object, period: object, inside: datetime, value: object, zone: 
     return {"key": f"{name}/{period}/{day}", "name": name, "period": period, "day": day.isoformat(), "at": at.isoformat(), "value": value}
 
 
+def insights_by_day(  # noqa: PLR0913 in what they differ
+    name: str,
+    metrics: tuple[Metric, ...],
+    description: str,
+    *,
+    window: timedelta,
+    retention: timedelta | None = None,
+    edge: str = "insights",
+    zone: str = PACIFIC,
+    earliest: datetime | None = None,
+    **params: str,
+) -> Stream:
+    """A stream of the account's insights by the platform's days, which a window holds whole. `params` are asked beside the window."""
+    return Stream(
+        name,
+        f"GET /{{api_version}}/{{account_id}}/{edge}",
+        params={**params, "since": "{window_start_s}", "until": "{window_end_s}"},
+        paging=whole(),
+        records="data",
+        kind=Daily(key="key", at="at"),
+        description=description,
+        metrics=metrics,
+        counts=("value",),
+        unfold=values_by_day(zone),
+        day_zone=zone,
+        earliest=earliest,
+        lookback=timedelta(days=3),
+        restates=timedelta(days=3),
+        window=window,
+        retention=retention,
+    )
+
+
 def comments_of(post: str, parent: str = "parent") -> Any:  # noqa: ANN401 a function for `unfold`
     """Unfolds a post with its comments, and their replies, into one record a comment.
 
@@ -155,10 +198,30 @@ def comments_of(post: str, parent: str = "parent") -> Any:  # noqa: ANN401 a fun
     return unfold
 
 
+def private_comment(
+    post: str, *, at: str = "timestamp", text: str = "text", author_handle: str | None = None, own: str | None = None
+) -> Private:
+    """What may be kept of a comment as `comments_of` unfolds it: times, ids and flags, its author under a pseudonym."""
+    return Private(
+        keep=("id", at, post, "parent_id", "author_id"),
+        pseudonym=("author_id",),
+        flags_from=text,
+        author="author_id",
+        author_handle=author_handle,
+        own=own,
+    )
+
+
+def by_cursor(at: str) -> Resume:
+    """Pages are named by cursors; down to which time was read, the records' `at` tells."""
+    return Resume("after", at, cursor="paging.cursors.after")
+
+
+def braced(fields: str) -> str:
+    """A field expansion as a parameter of a stream, where single braces would be places to fill in."""
+    return fields.replace("{", "{{").replace("}", "}}")
+
+
 def takes_batches(account: Account) -> bool:
     """Known of graph.facebook.com; the hosts of the other logins are asked one by one."""
     return account.options.get("login") != "instagram"
-
-
-# What an insight says beside its values, in the account's language: not kept a thousand times.
-WORDY = tuple(f"insights.data[].{name}" for name in ("title", "description", "id"))

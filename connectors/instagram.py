@@ -9,20 +9,34 @@ organic ones; the `total_` names would include what was paid for.
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from connectors.beside import Beside, Nested
-from connectors.graph import PACIFIC, WORDY, comments_of, judge, peace_s, takes_batches, values_by_day
+from connectors.graph import (
+    INSIGHTS,
+    MEDIA_DROPPED,
+    braced,
+    by_cursor,
+    comments_of,
+    insights_by_day,
+    judge,
+    peace_s,
+    private_comment,
+    takes_batches,
+)
 from connectors.metrics import Metric
-from connectors.paging import graph_cursor, whole
+from connectors.paging import graph_cursor
 from connectors.privacy import Private
-from connectors.streams import Break, Connector, Daily, Event, Limits, LongLived, Resume, Snapshot, Stream
+from connectors.streams import Break, Connector, Event, Limits, LongLived, Snapshot, Stream
 
 IMPRESSIONS_GONE = date(2025, 4, 21)
 MEDIA_FIELDS = "id,caption,media_type,media_product_type,timestamp,like_count,comments_count,permalink"
+MEDIA_COUNTS = ("like_count", "comments_count", "insights.data[].values[].value{}", "insights.data[].total_value.value{}")
+MEDIA_PRIVATE = Private(drop=MEDIA_DROPPED, redact=("caption",))
 COMMENT_FIELDS = "id,timestamp,text,username,from"
-# Pages are named by cursors; down to which time was read, the records tell.
-BY_CURSOR = Resume("after", "timestamp", cursor="paging.cursors.after")
+COMMENTS_FIELDS = f"{COMMENT_FIELDS},replies.limit(50){{{COMMENT_FIELDS}}}"
+BY_CURSOR = by_cursor("timestamp")
 BOTH, FEED, REELS, STORY = ("FEED", "REELS"), ("FEED",), ("REELS",), ("STORY",)
 MEDIA_METRICS = (
     Metric("reach", BOTH),
@@ -67,43 +81,8 @@ def product_type(media: dict[str, Any]) -> str:
     return str(media.get("media_product_type") or "FEED")
 
 
-def _insights_path(media: dict[str, Any]) -> str:
-    """Feed posts, reels and stories are asked at the same address."""
-    del media
-    return "/{api_version}/{id}/insights"
-
-
-INSIGHTS = Beside(_insights_path, "insights", product_type, batch="/{api_version}", batched=takes_batches)
-
-
-def _days(  # noqa: PLR0913 in what the four differ
-    name: str,
-    period: str,
-    metrics: tuple[Metric, ...],
-    description: str,
-    window_days: int = SPAN_DAYS,
-    kept_days: int = KEPT_DAYS,
-    **more: str,
-) -> Stream:
-    """Insights of the account by the platform's days, which a window holds whole."""
-    return Stream(
-        name,
-        "GET /{api_version}/{account_id}/insights",
-        params={"period": period, "since": "{window_start_s}", "until": "{window_end_s}", **more},
-        paging=whole(),
-        records="data",
-        kind=Daily(key="key", at="at"),
-        description=description,
-        metrics=metrics,
-        counts=("value",),
-        unfold=values_by_day(PACIFIC),
-        day_zone=PACIFIC,
-        lookback=timedelta(days=3),
-        restates=timedelta(days=3),
-        window=timedelta(days=window_days),
-        retention=timedelta(days=kept_days),
-    )
-
+MEDIA_INSIGHTS = Beside(INSIGHTS, "insights", product_type, batch="/{api_version}", batched=takes_batches)
+_days = partial(insights_by_day, window=timedelta(days=SPAN_DAYS), retention=timedelta(days=KEPT_DAYS))
 
 CONNECTOR = Connector(
     platform="instagram",
@@ -149,12 +128,10 @@ CONNECTOR = Connector(
             lookback=timedelta(days=30),
             newest_first="timestamp",
             resume=BY_CURSOR,
-            counts=("like_count", "comments_count", "insights.data[].values[].value{}", "insights.data[].total_value.value{}"),
+            counts=MEDIA_COUNTS,
             metrics=MEDIA_METRICS,
-            beside=INSIGHTS,
-            private=Private(
-                drop=("username", "owner", "media_url", "thumbnail_url", "children", "insights.paging", *WORDY), redact=("caption",)
-            ),
+            beside=MEDIA_INSIGHTS,
+            private=MEDIA_PRIVATE,
         ),
         Stream(
             "stories",
@@ -168,20 +145,15 @@ CONNECTOR = Connector(
             newest_first="timestamp",
             expires_after=timedelta(hours=24),
             hourly=True,
-            counts=("like_count", "comments_count", "insights.data[].values[].value{}", "insights.data[].total_value.value{}"),
+            counts=MEDIA_COUNTS,
             metrics=STORY_METRICS,
-            beside=INSIGHTS,
-            private=Private(
-                drop=("username", "owner", "media_url", "thumbnail_url", "children", "insights.paging", *WORDY), redact=("caption",)
-            ),
+            beside=MEDIA_INSIGHTS,
+            private=MEDIA_PRIVATE,
         ),
         Stream(
             "comments",
             "GET /{api_version}/{account_id}/media",
-            params={
-                "fields": f"id,timestamp,comments.limit(50){{{{{COMMENT_FIELDS},replies.limit(50){{{{{COMMENT_FIELDS}}}}}}}}}",
-                "limit": "50",
-            },
+            params={"fields": braced(f"id,timestamp,comments.limit(50){{{COMMENTS_FIELDS}}}"), "limit": "50"},
             paging=graph_cursor(),
             records="data",
             kind=Event(key="id", at="timestamp"),
@@ -197,16 +169,10 @@ CONNECTOR = Connector(
                 "comments",
                 "/{api_version}/{id}/comments",
                 graph_cursor(),
-                {"fields": f"{COMMENT_FIELDS},replies.limit(50){{{COMMENT_FIELDS}}}", "limit": "50"},
+                {"fields": COMMENTS_FIELDS, "limit": "50"},
                 inner=Nested("replies", "/{api_version}/{id}/replies", graph_cursor(), {"fields": COMMENT_FIELDS, "limit": "50"}),
             ),
-            private=Private(
-                keep=("id", "timestamp", "media_id", "parent_id", "author_id"),
-                pseudonym=("author_id",),
-                flags_from="text",
-                author="author_id",
-                author_handle="author_handle",
-            ),
+            private=private_comment("media_id", author_handle="author_handle"),
         ),
         Stream(
             "mentions",
@@ -225,28 +191,23 @@ CONNECTOR = Connector(
                 keep=("id", "timestamp", "username"), pseudonym=("username",), flags_from="caption", author="username", is_mention=True
             ),
         ),
-        _days(
-            "insights_day",
-            "day",
-            (REACH,),
-            "One row per day of the platform: people reached.",
-        ),
+        _days("insights_day", (REACH,), "One row per day of the platform: people reached.", period="day"),
         _days(
             "followers_day",
-            "day",
             (Metric("follower_count", note="Not given below 100 followers."),),
             "One row per day of the platform: new followers.",
-            kept_days=FOLLOWERS_KEPT_DAYS,
+            period="day",
+            retention=timedelta(days=FOLLOWERS_KEPT_DAYS),
         ),
-        _days("insights_week", "week", (REACH,), "One row per day: people reached in the seven days that end with it."),
-        _days("insights_28d", "days_28", (REACH,), "One row per day: people reached in the 28 days that end with it."),
+        _days("insights_week", (REACH,), "One row per day: people reached in the seven days that end with it.", period="week"),
+        _days("insights_28d", (REACH,), "One row per day: people reached in the 28 days that end with it.", period="days_28"),
         _days(
             "totals_day",
-            "day",
             (Metric("views"), Metric("profile_views"), Metric("website_clicks")),
             "One row per measure and day of the platform that is only given as a total of a span: views, visits of the profile, taps on its link.",
-            window_days=1,
+            period="day",
             metric_type="total_value",
+            window=timedelta(days=1),
         ),
     ),
 )

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.beside import Beside, Nested
-from connectors.graph import WORDY, comments_of, judge, peace_s, values_by_day
+from connectors.graph import INSIGHTS, MEDIA_DROPPED, WORDY, by_cursor, comments_of, insights_by_day, judge, peace_s, private_comment
 from connectors.metrics import Metric
-from connectors.paging import graph_cursor, whole
+from connectors.paging import graph_cursor
 from connectors.privacy import Private
-from connectors.streams import Connector, Daily, Event, Limits, LongLived, Resume, Snapshot, Stream
+from connectors.streams import Connector, Event, Limits, LongLived, Snapshot, Stream
 
 # The documentation names no zone for its days. An end at midnight in Greenwich or in California (07:00 or 08:00 here) gives the same date.
 ZONE = "UTC"
@@ -38,27 +38,13 @@ THREAD_METRICS = tuple(
 THREAD_FIELDS = "id,media_type,media_product_type,timestamp,text,is_quote_post"
 ANSWER_FIELDS = "id,text,timestamp,username,replied_to,is_reply_owned_by_me"
 ANSWERS = {"fields": ANSWER_FIELDS, "limit": "100"}
-BY_CURSOR = Resume("after", "timestamp", cursor="paging.cursors.after")
+CONVERSATION = "/{api_version}/{id}/conversation"
+BY_CURSOR = by_cursor("timestamp")
 
 
 def is_ours(thread: dict[str, Any]) -> bool:
     """Somebody else's thread that was shared on has no numbers of its own: its insights are an empty list."""
     return thread.get("media_type") != REPOST
-
-
-def _insights_path(thread: dict[str, Any]) -> str:
-    del thread
-    return "/{api_version}/{id}/insights"
-
-
-def _profile_path(profile: dict[str, Any]) -> str:
-    del profile
-    return "/{api_version}/{id}/threads_insights"
-
-
-def _answers_path(thread: dict[str, Any]) -> str:
-    del thread
-    return "/{api_version}/{id}/conversation"
 
 
 def may_have_answers(thread: dict[str, Any]) -> bool:
@@ -93,8 +79,8 @@ CONNECTOR = Connector(
             description="One row per account and snapshot day: its followers at that time.",
             counts=("insights.data[].total_value.value",),
             metrics=(Metric("followers_count"),),
-            beside=Beside(_profile_path, "insights"),
-            private=Private(drop=("username", "name", "threads_biography", "threads_profile_picture_url", "insights.paging", *WORDY)),
+            beside=Beside("/{api_version}/{id}/threads_insights", "insights"),
+            private=Private(drop=("username", "name", "threads_biography", "threads_profile_picture_url", *WORDY)),
         ),
         Stream(
             "posts",
@@ -109,12 +95,9 @@ CONNECTOR = Connector(
             resume=BY_CURSOR,
             counts=("insights.data[].values[].value", "insights.data[].total_value.value"),
             metrics=THREAD_METRICS,
-            beside=Beside(_insights_path, "insights", asked=is_ours),
+            beside=Beside(INSIGHTS, "insights", asked=is_ours),
             private=Private(
-                drop=(
-                    *("username", "owner", "media_url", "thumbnail_url", "children", "quoted_post", "reposted_post", "permalink", "shortcode"),
-                    *("insights.paging", *WORDY),
-                ),
+                drop=("quoted_post", "reposted_post", "permalink", "shortcode", *MEDIA_DROPPED),
                 redact=("text",),
                 is_foreign_text=lambda thread: not is_ours(thread),
             ),
@@ -133,13 +116,10 @@ CONNECTOR = Connector(
             parents_back=timedelta(days=30),
             resume=BY_CURSOR,
             hourly=True,
-            beside=Beside(_answers_path, "comments", params=ANSWERS, asked=may_have_answers),
-            nested=Nested("comments", "/{api_version}/{id}/conversation", PAGES, ANSWERS),
+            beside=Beside(CONVERSATION, "comments", params=ANSWERS, asked=may_have_answers),
+            nested=Nested("comments", CONVERSATION, PAGES, ANSWERS),
             unfold=comments_of("thread_id", "replied_to"),
-            private=Private(
-                keep=("id", "timestamp", "thread_id", "parent_id", "author_id"),
-                pseudonym=("author_id",), flags_from="text", author="author_id", own="is_reply_owned_by_me",
-            ),
+            private=private_comment("thread_id", own="is_reply_owned_by_me"),
         ),
         Stream(
             "mentions",
@@ -158,21 +138,13 @@ CONNECTOR = Connector(
                 keep=("id", "timestamp", "username"), pseudonym=("username",), flags_from="text", author="username", is_mention=True
             ),
         ),
-        Stream(
+        insights_by_day(
             "insights_day",
-            "GET /{api_version}/{account_id}/threads_insights",
-            params={"since": "{window_start_s}", "until": "{window_end_s}"},
-            paging=whole(),
-            records="data",
-            kind=Daily(key="key", at="at"),
-            description="One row per measure and day of the platform: visits of the profile.",
-            metrics=(Metric("views", note="Of the profile, not of the threads."),),
-            counts=("value",),
-            unfold=values_by_day(ZONE),
-            day_zone=ZONE,
+            (Metric("views", note="Of the profile, not of the threads."),),
+            "One row per measure and day of the platform: visits of the profile.",
+            edge="threads_insights",
+            zone=ZONE,
             earliest=EARLIEST,
-            lookback=timedelta(days=3),
-            restates=timedelta(days=3),
             window=timedelta(days=90),
         ),
     ),

@@ -147,11 +147,6 @@ def has_more_replies(thread: dict[str, Any]) -> bool:
     return isinstance(count, int) and count > (len(inside) if isinstance(inside, list) else 0)
 
 
-def _replies_path(thread: dict[str, Any]) -> str:
-    del thread
-    return REPLIES
-
-
 def comments(thread: Mapping[str, Any], window: Window) -> Iterator[dict[str, Any]]:
     """A thread's first comment and the replies to it, as records of their own."""
     del window
@@ -251,7 +246,7 @@ CONNECTOR = Connector(
             resume=Resume("pageToken", "snippet.topLevelComment.snippet.publishedAt", cursor="nextPageToken"),
             hourly=True,
             beside=Beside(
-                _replies_path, "all_replies", params=REPLY_PARAMS, asked=has_more_replies,
+                REPLIES, "all_replies", params=REPLY_PARAMS, asked=has_more_replies,
             ),
             nested=Nested(
                 "all_replies", REPLIES, body_cursor("nextPageToken", "pageToken"), params=REPLY_PARAMS, items="items",

@@ -10,8 +10,8 @@ from datetime import date
 
 import polars as pl
 
-from assets.staging.graph import FLOW_JSON, INSIGHTS_JSON, flows, hashtags, insight
-from assets.staging.mapping import FLAGS_JSON, STAMP, Gives, PlatformMapping, Source, absent, field
+from assets.staging.graph import FLOW_JSON, INSIGHTS_JSON, comments, flows, hashtags, insight, mentions
+from assets.staging.mapping import STAMP, Gives, PlatformMapping, Source, absent, field
 
 TOTAL_JSON = {"summary": {"total_count": "BIGINT"}}
 
@@ -54,36 +54,6 @@ def post_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def comments(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per comment or reply; the conversation is the post's id. It is the page's also where its post was never listed."""
-    return raw.select(
-        *STAMP,
-        item_id=field("id"),
-        created_at=field("created_time"),
-        author_key=field("author_id"),
-        conversation_id=field("post_id"),
-        parent_id=field("parent_id"),
-        answers_account_id=pl.col("account_id"),
-        is_reshare=pl.lit(value=False),
-        flags=field("flags"),
-    )
-
-
-def tagged(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per post by somebody else that tags the page."""
-    return raw.select(
-        *STAMP,
-        item_id=field("id"),
-        created_at=field("created_time"),
-        author_key=field("from.id"),
-        conversation_id=absent(pl.String),
-        parent_id=absent(pl.String),
-        answers_account_id=absent(pl.String),
-        is_reshare=pl.lit(value=False),
-        flags=field("flags"),
-    )
-
-
 DAY_NAMES = {
     "page_total_media_view_unique": "reach", "page_media_view": "views", "page_daily_follows_unique": "followers_gained",
     "page_daily_unfollows_unique": "followers_lost", "page_views_total": "profile_views",
@@ -110,17 +80,9 @@ MAPPING = PlatformMapping(
             ),
         ),
         "items": (
-            Source(
-                "comments",
-                {
-                    "id": "VARCHAR", "created_time": "TIMESTAMPTZ", "author_id": "VARCHAR", "post_id": "VARCHAR", "parent_id": "VARCHAR",
-                    "flags": FLAGS_JSON,
-                },
-                comments,
-            ),
-            Source(
-                "mentions", {"id": "VARCHAR", "created_time": "TIMESTAMPTZ", "from": {"id": "VARCHAR"}, "flags": FLAGS_JSON}, tagged
-            ),
+            # A comment is the page's also where its post was never listed.
+            comments("post_id", at="created_time", answered=pl.col("account_id")),
+            mentions("from.id", at="created_time"),
         ),
     },
     gives={

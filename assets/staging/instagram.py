@@ -10,8 +10,8 @@ from datetime import date
 
 import polars as pl
 
-from assets.staging.graph import FLOW_JSON, INSIGHTS_JSON, flows, hashtags, insight
-from assets.staging.mapping import FLAGS_JSON, STAMP, Gives, PlatformMapping, Source, absent, field
+from assets.staging.graph import FLOW_JSON, INSIGHTS_JSON, comments, flows, hashtags, insight, mentions
+from assets.staging.mapping import STAMP, Gives, PlatformMapping, Source, absent, field
 
 MEDIA_JSON = {
     "id": "VARCHAR", "timestamp": "TIMESTAMPTZ", "caption": "VARCHAR", "media_type": "VARCHAR", "media_product_type": "VARCHAR",
@@ -62,36 +62,6 @@ def media(raw: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def comments(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per comment or reply; the conversation is the post's id."""
-    return raw.select(
-        *STAMP,
-        item_id=field("id"),
-        created_at=field("timestamp"),
-        author_key=field("author_id"),
-        conversation_id=field("media_id"),
-        parent_id=field("parent_id"),
-        answers_account_id=absent(pl.String),
-        is_reshare=pl.lit(value=False),
-        flags=field("flags"),
-    )
-
-
-def tags(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per post by somebody else that tags the account."""
-    return raw.select(
-        *STAMP,
-        item_id=field("id"),
-        created_at=field("timestamp"),
-        author_key=field("username"),
-        conversation_id=absent(pl.String),
-        parent_id=absent(pl.String),
-        answers_account_id=absent(pl.String),
-        is_reshare=pl.lit(value=False),
-        flags=field("flags"),
-    )
-
-
 NO_STORY = ("post", "carousel", "reel", "video")
 LISTS = ("posts", "stories")
 TOTALS = {"views": "views", "profile_views": "profile_views", "website_clicks": "link_clicks"}
@@ -109,17 +79,7 @@ MAPPING = PlatformMapping(
             Source("insights_28d", FLOW_JSON, flows({"reach": "reach_28d"})),
         ),
         "post_snapshots": (Source("posts", MEDIA_JSON, media), Source("stories", MEDIA_JSON, media)),
-        "items": (
-            Source(
-                "comments",
-                {
-                    "id": "VARCHAR", "timestamp": "TIMESTAMPTZ", "author_id": "VARCHAR", "media_id": "VARCHAR", "parent_id": "VARCHAR",
-                    "flags": FLAGS_JSON,
-                },
-                comments,
-            ),
-            Source("mentions", {"id": "VARCHAR", "timestamp": "TIMESTAMPTZ", "username": "VARCHAR", "flags": FLAGS_JSON}, tags),
-        ),
+        "items": (comments("media_id"), mentions("username")),
     },
     gives={
         "reactions": Gives(metric="like_count", paid_scope="organic", post_types=NO_STORY),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from assets.staging.graph import FLOW_JSON, INSIGHTS_JSON, flows, hashtags, insight
-from assets.staging.mapping import FLAGS_JSON, STAMP, Gives, PlatformMapping, Source, absent, field
+from assets.staging.graph import FLOW_JSON, INSIGHTS_JSON, comments, flows, hashtags, insight, mentions
+from assets.staging.mapping import STAMP, Gives, PlatformMapping, Source, absent, field
 
 
 def account_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
@@ -55,36 +55,6 @@ def post_snapshots(raw: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def answers(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per answer to a thread of ours, or to another answer there; the conversation is the thread's id."""
-    return raw.select(
-        *STAMP,
-        item_id=field("id"),
-        created_at=field("timestamp"),
-        author_key=field("author_id"),
-        conversation_id=field("thread_id"),
-        parent_id=field("parent_id"),
-        answers_account_id=absent(pl.String),
-        is_reshare=pl.lit(value=False),
-        flags=field("flags"),
-    )
-
-
-def mentions(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per thread by somebody else that mentions the account."""
-    return raw.select(
-        *STAMP,
-        item_id=field("id"),
-        created_at=field("timestamp"),
-        author_key=field("username"),
-        conversation_id=absent(pl.String),
-        parent_id=absent(pl.String),
-        answers_account_id=absent(pl.String),
-        is_reshare=pl.lit(value=False),
-        flags=field("flags"),
-    )
-
-
 MAPPING = PlatformMapping(
     platform="threads",
     sources={
@@ -100,17 +70,7 @@ MAPPING = PlatformMapping(
                 post_snapshots,
             ),
         ),
-        "items": (
-            Source(
-                "comments",
-                {
-                    "id": "VARCHAR", "timestamp": "TIMESTAMPTZ", "author_id": "VARCHAR", "thread_id": "VARCHAR", "parent_id": "VARCHAR",
-                    "flags": FLAGS_JSON,
-                },
-                answers,
-            ),
-            Source("mentions", {"id": "VARCHAR", "timestamp": "TIMESTAMPTZ", "username": "VARCHAR", "flags": FLAGS_JSON}, mentions),
-        ),
+        "items": (comments("thread_id"), mentions("username")),
     },
     gives={
         "reactions": Gives("likes", metric="likes"),
