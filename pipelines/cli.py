@@ -1,6 +1,6 @@
 """The command line: what a person types, what they see, and how a script learns how it went.
 
-Not here: what is done (runner.py, night.py, demo.py, doctor.py), and which exit code a failure has (exits.py).
+Not here: what is done (runner.py, night.py, demo.py, doctor/), and which exit code a failure has (exits.py).
 """
 
 from __future__ import annotations

@@ -25,9 +25,12 @@ from assets.draft import STORAGE_VERSION
 from assets.ledgers import SPENDING
 from connectors import registry
 from connectors.clock import InjectedClock, SystemClock
-from pipelines import doctor, night
+from pipelines import night
 from pipelines.cli import app
-from pipelines.doctor import Finding, State, examine
+from pipelines.doctor import Finding, Patient, State, examine
+from pipelines.doctor.checks import ORDER, apis, checks, versions
+from pipelines.doctor.checks.disk import NIGHT_BYTES
+from pipelines.doctor.checks.published import OLD_READER, storage_of
 from pipelines.house import House
 from pipelines.warehouse import ensure
 from sandbox.server import Running
@@ -168,7 +171,7 @@ def test_a_kept_token_that_ends_is_told_ahead(house: House, days: int, state: St
 def test_the_end_of_an_api_is_told_60_days_ahead(house: House, days: int, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     today: date = house.clock.now().date()
     ending = {name: replace(one, sunset=today + timedelta(days=days)) for name, one in registry.platforms().items()}
-    monkeypatch.setattr(doctor, "platforms", lambda: ending)
+    monkeypatch.setattr(apis, "platforms", lambda: ending)
     assert {finding.state for finding in told(house, "API")} == {state}
 
 
@@ -234,7 +237,7 @@ def test_a_published_file_that_an_older_duckdb_cannot_read_is_red(house: House) 
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{path}' AS old (STORAGE_VERSION '{STORAGE_VERSION}')")
         connection.execute("CREATE TABLE old.a AS SELECT 1; CHECKPOINT old")
-    assert doctor.storage_of(path) == doctor.OLD_READER
+    assert storage_of(path) == OLD_READER
     assert worst(house, "published").state is State.GREEN
     (path.parent / "status.json").write_text('{"is_stale": true, "refused": ["goals.a"]}', encoding="utf-8")
     assert "not approved: goals.a" in worst(house, "published").found
@@ -254,12 +257,12 @@ def test_records_of_dagster_that_are_not_sound_are_red(house: House) -> None:
 
 
 def test_a_library_of_another_version_is_red(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "requires", lambda _: ["duckdb ~=99.0"])
+    monkeypatch.setattr(versions, "requires", lambda _: ["duckdb ~=99.0"])
     assert "made for" in worst(house, "versions").found
 
 
 def test_a_disk_with_little_room_is_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    for free, state in ((doctor.NIGHT_BYTES // 2, State.RED), (doctor.NIGHT_BYTES * 2, State.AMBER), (doctor.NIGHT_BYTES * 9, State.GREEN)):
+    for free, state in ((NIGHT_BYTES // 2, State.RED), (NIGHT_BYTES * 2, State.AMBER), (NIGHT_BYTES * 9, State.GREEN)):
         usage = shutil.disk_usage(house.home)._replace(free=free)
         monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: usage)
         assert worst(house, "disk").state is state
@@ -290,8 +293,14 @@ def test_offline_asks_nobody(tmp_path: Path, sandbox: Running) -> None:
     assert sandbox.requests() == []
 
 
-def test_a_check_is_one_function_and_one_entry(house: House) -> None:
-    def mood(patient: doctor.Patient) -> list[Finding]:
+def test_every_check_is_a_file_with_a_function_of_its_name_and_has_its_place_in_the_telling() -> None:
+    files = {path.stem for path in Path(apis.__file__).parent.glob("*.py")} - {"__init__"}
+    assert [check.__name__ for check in checks()] == [*ORDER]
+    assert files == {*ORDER}
+
+
+def test_a_check_is_one_function(house: House) -> None:
+    def mood(patient: Patient) -> list[Finding]:
         return [Finding("mood", State.GREEN, f"{len(patient.institutions)} institution")]
 
     assert examine(house, checks=(mood,)) == [("mood", State.GREEN, "1 institution", None)]
