@@ -1,6 +1,6 @@
 """Takes erased persons out of landed files, and remembers that they are not to come back.
 
-Not here: rows of tables and everything else under the home (pipelines/erase.py), and what of a record goes (connectors/privacy.py).
+Not here: rows of tables and everything else under the home (pipelines/erase/), and what of a record goes (connectors/privacy.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The commands of privacy: `tolok erase` and `tolok retention`.
 
-Not here: what they do (erase.py, retention.py), and the other commands (cli.py, which registers these).
+Not here: what they do (erase/, retention.py), and the other commands (cli.py, which registers these).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is too old is taken away, day by day: the platforms' answers first, single comments and mentions later, sums never.
 
-Not here: that transforms leave alone what can no longer be made again (horizon.py), and the erasure of one person (erase.py).
+Not here: that transforms leave alone what can no longer be made again (horizon.py), and the erasure of one person (erase/).
 """
 
 from __future__ import annotations

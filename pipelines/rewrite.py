@@ -1,6 +1,6 @@
 """Writes a DuckDB file anew, so that nothing of what was deleted is left in its free blocks.
 
-Not here: what is deleted (erase.py, retention.py). Comments, sequences, macros, views and indexes come along (tried with DuckDB 2.0).
+Not here: what is deleted (erase/, retention.py). Comments, sequences, macros, views and indexes come along (tried with DuckDB 2.0).
 """
 
 from __future__ import annotations

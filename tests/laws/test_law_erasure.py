@@ -18,6 +18,7 @@ from assets import raw
 from connectors.clock import InjectedClock
 from pipelines import erase as room
 from pipelines.erase import ErasureRefused, erase
+from pipelines.erase.items import items_of
 from pipelines.house import House
 from sandbox.server import Running
 from sandbox.world import World
@@ -58,7 +59,7 @@ def marks_of(house: House, subject: str) -> set[str]:
     """Everything by which the person stands in the home."""
     keys = frozenset(house.pseudonyms().every(PLATFORM, subject))
     with house.warehouse.open() as connection:
-        return set(keys) | room._items(connection, house.landing_path, PLATFORM, keys)
+        return set(keys) | items_of(connection, house.landing_path, PLATFORM, keys)
 
 
 def places(house: House, marks: set[str]) -> list[str]:
@@ -125,7 +126,7 @@ def test_landing_is_still_enough_and_a_restored_copy_of_it_is_cleaned(undisturbe
     assert content(house)["raw.mastodon__mentions"].height == erased["raw.mastodon__mentions"].height
 
 
-@pytest.mark.parametrize("where", ["_clean_landing", "_other_files", "_clean_warehouse", "compact"])
+@pytest.mark.parametrize("where", ["clean_landing", "other_files", "clean_warehouse", "compact"])
 def test_cut_short_anywhere_it_is_healed_by_typing_it_again(undisturbed: House, copy: Copy, subject: str, where: str) -> None:
     house = copy(undisturbed)
     marks = marks_of(house, subject)
