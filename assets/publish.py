@@ -23,8 +23,8 @@ from assets.dictionary import SCHEMA_VERSION
 from assets.draft import Product
 from assets.goals.tables import SCORECARD, goal_tables
 from assets.indicators import family_tables
+from assets.indicators.by_post import POST_MEASURES
 from assets.indicators.leaderboard import CONTENT_LEADERBOARD
-from assets.indicators.measures import POST_MEASURES
 from assets.indicators.values import KEY_COLUMNS, VALUE_COLUMNS, VALUE_KEY
 from assets.made import Content, Made
 from assets.reference import ACCOUNT, INDICATOR, LOCAL_DAY, REFERENCE

@@ -9,7 +9,7 @@ from functools import cache, partial
 
 import polars as pl
 
-from assets.indicators import formulas, leaderboard, measures
+from assets.indicators import by_day, by_post, formulas, leaderboard, measures
 from assets.indicators.registry import Indicator, indicators
 from assets.indicators.values import ALL, values_table
 from assets.reference import ACCOUNT, AVAILABILITY, GOAL_POPULATION, INDICATOR, LOCAL_DAY, STREAM
@@ -127,11 +127,11 @@ def transforms() -> tuple[Transform, ...]:
     accounts, populations = Input("accounts_", ACCOUNT), Input("populations", GOAL_POPULATION)
     availability, streams, local_days = Input("availability", AVAILABILITY), Input("streams", STREAM), Input("local_days", LOCAL_DAY)
     comments, account_days = Input("comments", things.COMMENTS), Input("account_days", things.ACCOUNT_DAYS)
-    days, post_measures = Input("days", measures.DAY_MEASURES), Input("post_measures", measures.POST_MEASURES)
+    days, post_measures = Input("days", by_day.DAY_MEASURES), Input("post_measures", by_post.POST_MEASURES)
     by_institution = ("institution_id",)
     return (
         Transform(
-            measures.DAY_MEASURES,
+            by_day.DAY_MEASURES,
             (
                 Input("post_days", things.POST_DAYS),
                 Input("posts_", things.POSTS, keyed=Keyed(("post_id",), _moved)),
@@ -141,21 +141,21 @@ def transforms() -> tuple[Transform, ...]:
                 Input("coverage", things.COVERAGE, reach_back_days=31),
                 *(accounts, populations, availability, streams),
             ),
-            measures.day_measures,
+            by_day.day_measures,
             by_institution,
             lookback_days=1,
             stretch_days=STRETCH_DAYS,
             version=2,
         ),
         Transform(
-            measures.POST_MEASURES,
+            by_post.POST_MEASURES,
             (
-                Input("snapshots", things.POST_SNAPSHOTS, where=measures.AT_AGE_AT_MOST),
+                Input("snapshots", things.POST_SNAPSHOTS, where=by_post.AT_AGE_AT_MOST),
                 *(posts, comments, account_days, coverage, local_days, accounts, availability),
             ),
-            measures.post_measures,
+            by_post.post_measures,
             by_institution,
-            reach_back_days=measures.COHORT_AGE_DAYS + 3,
+            reach_back_days=by_post.COHORT_AGE_DAYS + 3,
             lookback_days=2,
             version=2,
         ),

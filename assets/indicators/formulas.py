@@ -1,6 +1,6 @@
 """The methods by which indicators are computed from measures. An indicator names its method and measures in the registry.
 
-Not here: the indicators (registry/), the measures (measures.py), the families' tables (the package's `__init__`).
+Not here: the indicators (registry/), the measures (by_day.py, by_post.py), the families' tables (the package's `__init__`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from assets.indicators.measures import COHORT_MEASURES, COUNTED_TYPES, given, has_type, post_population
+from assets.indicators.measures import COHORT_MEASURES, COUNTED_TYPES, given, has_type
+from assets.indicators.populations import post_population
 from assets.indicators.registry import Indicator
 from assets.indicators.values import ALL, PERIOD, RANK, SERIES, expected_days, rank, status_of, windows
 from assets.staging.things import ACCOUNT_KEY

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from assets.indicators.measures import POST_MEASURES, given, has_type
+from assets.indicators.by_post import POST_MEASURES
+from assets.indicators.measures import given, has_type
 from assets.reference import AVAILABILITY
 from assets.staging.things import ACCOUNT_KEY
 from assets.transform import Input, Transform

@@ -1,6 +1,6 @@
 """What a value of an indicator looks like: the long table's columns, the statuses, and the cut into periods.
 
-Not here: measures (measures.py) and formulas (formulas.py).
+Not here: measures (by_day.py, by_post.py) and formulas (formulas.py).
 """
 
 from __future__ import annotations

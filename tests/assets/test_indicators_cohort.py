@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.indicators import formulas
-from assets.indicators.measures import POST_MEASURES
+from assets.indicators.by_post import POST_MEASURES
 from assets.indicators.registry import indicators
 from tests.support.hand import Hand, Row, at, day, span
 

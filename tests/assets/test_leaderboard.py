@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
+from assets.indicators.by_post import POST_MEASURES
 from assets.indicators.leaderboard import CONTENT_LEADERBOARD, content_leaderboard
-from assets.indicators.measures import POST_MEASURES
 from assets.reference import AVAILABILITY
 
 GIVES = {"x": True, "mastodon": False}

@@ -17,7 +17,7 @@ import pytest
 from assets import reference
 from assets.goals.tables import SCORECARD, goal_tables
 from assets.indicators import family_tables
-from assets.indicators.measures import POST_MEASURES
+from assets.indicators.by_post import POST_MEASURES
 from assets.staging import things
 from pipelines.tables import Table
 from pipelines.warehouse import Warehouse, ensure, replace, transaction
