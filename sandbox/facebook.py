@@ -1,36 +1,44 @@
 """Facebook's Graph API as a page's own token sees it: the page, its posts, comments, posts that tag it, insights, batches.
 
-Lives here: Meta's words, field selection, cursors and error bodies. Does not live here: what happened (`world`), tokens and faults (`server`).
+Lives here: a page's things and numbers. Does not live here: what Meta's stand-ins share (`graph`), what happened (`world`), tokens and faults
+(`server`).
 Numbers come when the world tells them: a page's day a day late and corrected for another, a retired metric fails its whole request.
 """
 
-import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from datetime import date, timedelta
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox import graph
 from sandbox.facts import NEVER
+from sandbox.graph import (
+    Asked,
+    GraphError,
+    Json,
+    Query,
+    insight,
+    iso,
+    known_only,
+    limit_of,
+    link_to,
+    metrics_of,
+    not_there,
+    order_of,
+    page_of,
+    selection,
+)
 from sandbox.standins import StandIn
 from sandbox.world import DAY, FACEBOOK, Clock, Feed, Post, World, day_start, number_of, platform_day
-
-Json = dict[str, Any]
-Answer = tuple[int, Any]
 
 PREFIX: Final = "/facebook"
 TOKEN: Final = "sandbox-facebook-token"  # noqa: S105 of the sandbox
 VERSION: Final = re.compile(r"v\d+\.\d+")
 HOME: Final = "https://www.facebook.com"
-MOST: Final = 100
-IN_A_BATCH: Final = 50
 SPAN: Final = 90 * DAY
 KEPT: Final = 2 * 365 * DAY
 # A page with fewer likes has no insights.
@@ -77,95 +85,16 @@ SECOND_WAVE: Final = date(2026, 6, 15)
 RETIRED: Final[Mapping[str, date]] = {"page_impressions_unique": SECOND_WAVE, "post_impressions_unique": SECOND_WAVE}
 
 
-NOTHING: Final[Mapping[str, object]] = {}
-
-
-class GraphError(Exception):
-    """An error as the API words it."""
-
-    def __init__(
-        self, message: str, code: int = 100, subcode: int | None = None, type_: str = "OAuthException", more: Mapping[str, object] = NOTHING
-    ) -> None:
-        """Keep the body."""
-        super().__init__(message)
-        told = {"message": message, "type": type_, "code": code, **({"error_subcode": subcode} if subcode else {}), **more}
-        self.body = {"error": {**told, "fbtrace_id": "A" + urlsafe_b64encode(str(number_of(message)).encode()).decode()[:22]}}
-
-
-def not_there(identity: str) -> GraphError:
-    """Return the error for a thing that is not there, or not for this token."""
-    message = (
-        f"Unsupported get request. Object with ID '{identity}' does not exist, cannot be loaded due to missing permissions, or does not "
-        "support this operation. Please read the Graph API documentation at https://developers.facebook.com/docs/graph-api"
-    )
-    return GraphError(message, subcode=33, type_="GraphMethodException")
-
-
 def bad_metric() -> GraphError:
     """Return the error for a metric that does not exist, or no more; it names none."""
     return GraphError("(#100) The value must be a valid insights metric")
 
 
-def unauthorized() -> Response:
-    """Return the answer to a missing or unknown token."""
-    return failure(401, "Invalid OAuth access token - Cannot parse access token")
-
-
 def failure(status: int, message: str) -> Response:
-    """Return an error in Meta's shape: nearly everything is a 400, the code says what it is."""
-    codes = {401: (190, None), 403: (200, None), 404: (100, 33), 410: (100, 33), 429: (80001, 2446079)}
-    code, subcode = codes.get(status, (2 if status >= 500 else 1, None))  # noqa: PLR2004 the HTTP classes
-    more = {"is_transient": True} if status >= 500 else NOTHING  # noqa: PLR2004
-    error = GraphError(message if status == 401 else f"(#{code}) {message}", code, subcode, more=more)  # noqa: PLR2004
-    return JSONResponse(error.body, status if status >= 500 else 400)  # noqa: PLR2004
-
-
-def iso(ts: int) -> str:
-    """Return an instant as Meta writes it."""
-    return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One field of a selection: `comments.filter(stream).limit(5){id}` has two modifiers and one field below."""
-
-    name: str
-    modifiers: Mapping[str, str]
-    below: tuple["Asked", ...]
-
-
-FIELD: Final = re.compile(r"\s*(\w+)((?:\.\w+\([^)]*\))*)\s*")
-MODIFIER: Final = re.compile(r"\.(\w+)\(([^)]*)\)")
-
-
-def selection(text: str) -> tuple[Asked, ...]:
-    """Read a selection of fields; raise the API's syntax error where it is none."""
-    found, end = _selection(text, 0)
-    if end != len(text):
-        message = f"(#2500) Syntax error \"Expected end of string instead of '{text[end]}'.\" at character {end}: {text}"
-        raise GraphError(message, 2500)
-    return found
-
-
-def _selection(text: str, at: int) -> tuple[tuple[Asked, ...], int]:
-    found: list[Asked] = []
-    while True:
-        match = FIELD.match(text, at)
-        if match is None:
-            message = f'(#2500) Syntax error "Expected name." at character {at}: {text}'
-            raise GraphError(message, 2500)
-        below: tuple[Asked, ...] = ()
-        at = match.end()
-        if text[at : at + 1] == "{":
-            below, at = _selection(text, at + 1)
-            if text[at : at + 1] != "}":
-                message = f"(#2500) Syntax error \"Expected '}}'.\" at character {at}: {text}"
-                raise GraphError(message, 2500)
-            at += 1
-        found.append(Asked(match[1], dict(MODIFIER.findall(match[2])), below))
-        if text[at : at + 1] != ",":
-            return tuple(found), at
-        at += 1
+    """Return an error of a status, with the code that goes with it."""
+    return graph.failed(
+        status, message, {403: GraphError(f"(#200) {message}", 200), 429: GraphError(f"(#80001) {message}", 80001, 2446079)}
+    )
 
 
 class Facebook:
@@ -198,30 +127,16 @@ class Facebook:
     async def single(self, request: Request) -> Response:
         """Answer one question."""
         status, body = self.answer(request.path_params["path"], dict(request.query_params), str(request.url.replace(query="")))
-        return JSONResponse(body, status, self._usage())
+        return JSONResponse(body, status, graph.usage(FACEBOOK.id, "pages"))
 
     async def batch(self, request: Request) -> Response:
-        """Answer many questions in one, each with a status of its own."""
-        form = parse_qs((await request.body()).decode())
-        try:
-            parts = json.loads(form.get("batch", ["null"])[0])
-        except ValueError:
-            parts = None
-        if not isinstance(parts, list) or not VERSION.fullmatch(request.path_params["version"]):
-            error = GraphError("(#100) param batch must be an array.")
-            return JSONResponse(error.body, 400, self._usage())
-        if len(parts) > IN_A_BATCH:
-            error = GraphError("Too many requests in batch message. Maximum batch size is 50", 100, type_="GraphBatchException")
-            return JSONResponse(error.body, 400, self._usage())
-        return JSONResponse([self._part(request, part) for part in parts], headers=self._usage())
+        """Answer many questions in one."""
+        base = str(request.base_url).rstrip("/")
+        return await graph.batch(
+            request, lambda path, query: self.answer(path, query, f"{base}{PREFIX}/{path}"), graph.usage(FACEBOOK.id, "pages")
+        )
 
-    def _part(self, request: Request, part: Json) -> Json:
-        address = urlsplit(str(part.get("relative_url", "")))
-        place = str(request.url.replace(query="", path=f"{PREFIX}/{address.path}"))
-        status, body = self.answer(address.path, dict(parse_qsl(address.query)), place)
-        return {"code": status, "body": json.dumps(body)}
-
-    def answer(self, path: str, parameters: Mapping[str, str], place: str) -> Answer:
+    def answer(self, path: str, parameters: Query, place: str) -> tuple[int, Json]:
         """Return status and body; `place` is the address, for links to more."""
         version, _, rest = path.strip("/").partition("/")
         node, _, edge = rest.partition("/")
@@ -232,13 +147,9 @@ class Facebook:
         except GraphError as error:
             return 400, error.body
 
-    def _usage(self) -> dict[str, str]:
-        use = {"type": "pages", "call_count": 3, "total_cputime": 1, "total_time": 2, "estimated_time_to_regain_access": 0}
-        return {"X-Business-Use-Case-Usage": json.dumps({FACEBOOK.id: [use]})}
-
-    def _node(self, node: str, edge: str, parameters: Mapping[str, str], place: str) -> Json:
+    def _node(self, node: str, edge: str, parameters: Query, place: str) -> Json:
         if node == FACEBOOK.id:
-            edges: Mapping[str, Callable[[Mapping[str, str], str], Json]] = {
+            edges: Mapping[str, Callable[[Query, str], Json]] = {
                 "": self.page,
                 "published_posts": self.published,
                 "tagged": self.tagged,
@@ -264,7 +175,7 @@ class Facebook:
 
     # -- the page and its lists ---------------------------------------------------------------------------------------------------
 
-    def page(self, parameters: Mapping[str, str], _: str) -> Json:
+    def page(self, parameters: Query, _: str) -> Json:
         """Return the page as it stands now."""
         followers = self.world.followers(FACEBOOK.id, self.clock.ts)
         whole = {
@@ -276,28 +187,27 @@ class Facebook:
             "followers_count": followers,
             "fan_count": self._likes(),
         }
-        asked = _known(selection(parameters.get("fields", "id,name")), PAGE_FIELDS, "Page")
+        asked = known_only(selection(parameters.get("fields", "id,name")), PAGE_FIELDS, "Page")
         return {**{one.name: whole[one.name] for one in asked}, "id": FACEBOOK.id}
 
     def _likes(self) -> int:
         return self.world.followers(FACEBOOK.id, self.clock.ts) * 94 // 100
 
-    def published(self, parameters: Mapping[str, str], place: str) -> Json:
+    def published(self, parameters: Query, place: str) -> Json:
         """Return a page of the page's posts, newest first."""
         return self._page(self.world.timelines[FACEBOOK.id], parameters, place)
 
-    def tagged(self, parameters: Mapping[str, str], place: str) -> Json:
+    def tagged(self, parameters: Query, place: str) -> Json:
         """Return a page of the posts by others that tag the page, newest first."""
         return self._page(self.world.mentions[FACEBOOK.id], parameters, place)
 
-    def _page(self, feed: Feed, parameters: Mapping[str, str], place: str) -> Json:
-        asked = _known(selection(parameters.get("fields", DEFAULT_FIELDS)), POST_FIELDS, "Post")
-        limit, now = _limit(parameters), self.clock.ts
+    def _page(self, feed: Feed, parameters: Query, place: str) -> Json:
+        asked = known_only(selection(parameters.get("fields", DEFAULT_FIELDS)), POST_FIELDS, "Post")
+        limit, now = limit_of(parameters), self.clock.ts
         since, until = (_seconds(parameters.get(name)) for name in ("since", "until"))
-        span = feed.span(now, below=_order(parameters.get("after")), start=since, end=until)
+        span = feed.span(now, below=order_of(parameters.get("after")), start=since, end=until)
         shown, has_more = feed.newest(now, span, limit, lambda _: True)
-        data = [self._post(showing.post, asked) for showing in shown]
-        return {"data": data, **_paging([showing.order for showing in shown], parameters, place, has_more=has_more)}
+        return page_of([(showing.order, self._post(showing.post, asked)) for showing in shown], place, parameters, TOKEN, has_more=has_more)
 
     def _post(self, post: Post, asked: Iterable[Asked]) -> Json:
         ways: Mapping[str, Callable[[Asked], object]] = {
@@ -349,15 +259,13 @@ class Facebook:
         standing = [
             one for one in self._below.get(post.id, ()) if self._standing(one) is not None and (is_whole or one.reply_to_id == post.id)
         ]
-        limit = _limit(asked.modifiers)
-        after = _order(asked.modifiers.get("after"))
+        limit = limit_of(asked.modifiers)
+        after = order_of(asked.modifiers.get("after"))
         left = [one for one in standing if after is None or one.versions[0].order > after]
-        fields = _known(asked.below or selection(DEFAULT_FIELDS), COMMENT_FIELDS, "Comment")
-        found: Json = {"data": [self._comment(one, fields) for one in left[:limit]]}
-        if limit and left:
-            orders = [one.versions[0].order for one in left[:limit]]
-            own = {name: value for name, value in asked.modifiers.items() if name in ("fields", "filter", "limit")}
-            found |= _paging(orders, own, place, has_more=len(left) > limit)
+        fields = known_only(asked.below or selection(DEFAULT_FIELDS), COMMENT_FIELDS, "Comment")
+        own = {name: value for name, value in asked.modifiers.items() if name in ("fields", "filter", "limit")}
+        shown = [(one.versions[0].order, self._comment(one, fields)) for one in left[:limit]]
+        found = page_of(shown, place, own, TOKEN, has_more=len(left) > limit)
         if asked.modifiers.get("summary"):
             order = "chronological" if is_whole else "ranked"
             found["summary"] = {"order": order, "total_count": len(standing), "can_comment": True}
@@ -384,7 +292,7 @@ class Facebook:
 
     # -- insights -----------------------------------------------------------------------------------------------------------------
 
-    def page_insights(self, parameters: Mapping[str, str], place: str) -> Json:
+    def page_insights(self, parameters: Query, place: str) -> Json:
         """Return the page's days whose end lies after `since`, up to `until`: what was told of them by now."""
         names, period = self._metrics(parameters, PAGE_METRICS), parameters.get("period", "day")
         until = _seconds(parameters.get("until")) or self.clock.ts
@@ -399,10 +307,10 @@ class Facebook:
         if self._likes() >= LEAST_LIKES:
             for name in names:
                 values = list(self._days(PAGE_METRICS[name].get(period), since, until, name))
-                data += [_insight(FACEBOOK.id, "insights", name, period, values)] if values else []
+                data += [insight(f"{FACEBOOK.id}/insights", name, period, values=values)] if values else []
         links = {
-            "previous": _link(place, parameters, since=str(2 * since - until), until=str(since)),
-            "next": _link(place, parameters, since=str(until), until=str(2 * until - since)),
+            "previous": link_to(place, parameters, TOKEN, since=str(2 * since - until), until=str(since)),
+            "next": link_to(place, parameters, TOKEN, since=str(until), until=str(2 * until - since)),
         }
         return {"data": data, "paging": links}
 
@@ -416,10 +324,10 @@ class Facebook:
                 yield {"value": displayed(told) if name in RETIRED else told, "end_time": iso(ended)}
             day += timedelta(days=1)
 
-    def _lifetime(self, post: Post, node: str, edge: str, known: frozenset[str], parameters: Mapping[str, str]) -> Json:
+    def _lifetime(self, post: Post, node: str, edge: str, known: frozenset[str], parameters: Query) -> Json:
         """Return a post's numbers since it was published."""
         names = self._metrics(parameters, known, is_reel=edge == "video_insights")
-        data = [_insight(node, edge, name, "lifetime", [{"value": self._value(post, name)}]) for name in names]
+        data = [insight(f"{node}/{edge}", name, "lifetime", values=[{"value": self._value(post, name)}]) for name in names]
         return {"data": data if self._likes() >= LEAST_LIKES else []}
 
     def _value(self, post: Post, name: str) -> object:
@@ -436,9 +344,9 @@ class Facebook:
         }
         return values[name]
 
-    def _metrics(self, parameters: Mapping[str, str], known: Iterable[str], *, is_reel: bool = False) -> Sequence[str]:
+    def _metrics(self, parameters: Query, known: Iterable[str], *, is_reel: bool = False) -> Sequence[str]:
         """Return the metrics that are asked for; one that is unknown or retired fails them all."""
-        names = [name for name in parameters.get("metric", "").split(",") if name]
+        names = metrics_of(parameters)
         if not names:
             told = "No metric was specified to be fetched. Please specify one or more metrics to be fetched and try again."
             more = {"is_transient": False, "error_user_title": "No Metric Specified", "error_user_msg": told}
@@ -502,22 +410,6 @@ def _has_photo(post: Post) -> bool:
     return number_of("photo", post.key) % 3 > 0
 
 
-def _known(asked: Sequence[Asked], known: frozenset[str], node: str) -> Sequence[Asked]:
-    for one in asked:
-        if one.name not in known:
-            message = f"(#100) Tried accessing nonexisting field ({one.name}) on node type ({node})"
-            raise GraphError(message)
-    return asked
-
-
-def _limit(parameters: Mapping[str, str]) -> int:
-    text = parameters.get("limit", "25")
-    if not text.isdecimal():
-        message = "(#100) param limit must be a non-negative integer"
-        raise GraphError(message)
-    return min(MOST, int(text))
-
-
 def _seconds(text: str | None) -> int | None:
     if not text:
         return None
@@ -527,49 +419,11 @@ def _seconds(text: str | None) -> int | None:
     return int(text)
 
 
-def _cursor(order: int) -> str:
-    return urlsafe_b64encode(f"QVFI{order}".encode()).decode().rstrip("=")
-
-
-def _order(cursor: str | None) -> int | None:
-    """Return the place that a cursor names."""
-    if not cursor:
-        return None
-    try:
-        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        return int(text.removeprefix("QVFI"))
-    except (NotBase64, ValueError) as error:
-        message = "(#100) Invalid cursors values"
-        raise GraphError(message) from error
-
-
-def _paging(orders: Sequence[int], parameters: Mapping[str, str], place: str, *, has_more: bool) -> Json:
-    """Return cursors, and the address of the next page where there is one; an empty page has none of it."""
-    if not orders:
-        return {}
-    paging: Json = {"cursors": {"before": _cursor(orders[0]), "after": _cursor(orders[-1])}}
-    if has_more:
-        paging["next"] = _link(place, parameters, after=_cursor(orders[-1]))
-    return {"paging": paging}
-
-
-def _link(place: str, parameters: Mapping[str, str], **changed: str) -> str:
-    """Return an address as Meta's answers hold it: with the token in it."""
-    return f"{place}?{urlencode({'access_token': TOKEN, **parameters, **changed})}"
-
-
-def _insight(node: str, edge: str, name: str, period: str, values: Sequence[Json]) -> Json:
-    title = name.replace("_", " ").capitalize()
-    described = f"{title}, sebagaimana dihitung oleh Facebook."
-    told = {"title": title, "description": described, "id": f"{node}/{edge}/{name}/{period}"}
-    return {"name": name, "period": period, "values": list(values), **told}
-
-
 STAND_IN: Final = StandIn(
     platform="facebook",
     prefixes=(PREFIX,),
     tokens=(TOKEN,),
     routes=lambda world, clock: Facebook(world, clock).routes(),
-    unauthorized=unauthorized,
+    unauthorized=graph.unauthorized,
     failure=failure,
 )

@@ -1,34 +1,43 @@
 """Instagram's Graph API as the connector asks it: the account, its media, stories, comments, tags and days, insights, and batches.
 
-Lives here: Meta's words, field expansion, cursors and refusals. Does not live here: what happened (`world`), tokens and faults (`server`).
+Lives here: an account's things, numbers and refusals. Does not live here: what Meta's stand-ins share (`graph`), what happened (`world`),
+tokens and faults (`server`).
 """
 
-import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from datetime import date, timedelta
+from typing import Final
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox import graph
+from sandbox.graph import (
+    Asked,
+    GraphError,
+    Json,
+    Query,
+    insight,
+    iso,
+    known_only,
+    limit_of,
+    metrics_of,
+    not_there,
+    order_of,
+    page_of,
+    selection,
+)
 from sandbox.pen import letters
 from sandbox.standins import StandIn
 from sandbox.world import DAY, INSTAGRAM, AccountDay, Clock, Feed, Post, Showing, World, day_start, number_of, platform_day
-
-Json = dict[str, Any]
 
 PREFIX: Final = "/instagram"
 TOKEN: Final = "sandbox-instagram-token"  # noqa: S105 a made-up token that opens nothing but the sandbox
 LIFE_S: Final = 60 * DAY
 OLDEST_VERSION: Final = 22
-LIMIT, LARGEST = 25, 100
-IN_A_BATCH: Final = 50
 LONGEST_S: Final = 30 * DAY
 KEPT_DAYS: Final = 730
 FOLLOWERS_KEPT_DAYS: Final = 30
@@ -67,131 +76,25 @@ OF_A_DAY: Final = {
 }
 # Names that the API still knows, and gives no more.
 RETIRED: Final = ("impressions", "plays", "clips_replays_count", "ig_reels_aggregated_all_plays_count")
-CURSOR: Final = "QVFI"
 
 
-class RefusedError(Exception):
-    """What the API answers instead: a status and an error of its shape."""
-
-    def __init__(self, message: str, code: int, subcode: int | None = None, status: int = 400) -> None:
-        """Keep the answer."""
-        super().__init__(message)
-        self.status, self.error = status, error_of(message, code, subcode)
-
-
-def error_of(message: str, code: int, subcode: int | None = None) -> Json:
-    """Return an error body; it names a trace, as Meta's do."""
-    more = {} if subcode is None else {"error_subcode": subcode}
-    kind = "GraphMethodException" if subcode == NO_SUCH_OBJECT else "OAuthException"
-    return {"error": {"message": message, "type": kind, "code": code, **more, "fbtrace_id": letters(23, "trace", message)}}
-
-
-NO_SUCH_OBJECT: Final = 33
-TRANSIENT: Final = "An unexpected error has occurred. Please retry your request later."
-
-
-def unauthorized() -> Response:
-    """Return the answer to a missing or unknown token."""
-    return JSONResponse(error_of("Invalid OAuth access token - Cannot parse access token", 190), 400)
+COMMENT_DEFAULT: Final = "id,timestamp,text"
+OF_ACCOUNT: Final = f"{INSTAGRAM.id}/insights"
+Fields = Mapping[str, Asked]
+WORDED: Final = {
+    403: GraphError("(#10) Application does not have permission for this action", 10),
+    429: GraphError("(#4) Application request limit reached", 4),
+}
 
 
 def failure(status: int, title: str) -> Response:
-    """Return an error as Meta words it: nearly everything is a 400, and the code tells."""
-    if status == 401:  # noqa: PLR2004 the HTTP statuses
-        return unauthorized()
-    worded = {
-        403: ("(#10) Application does not have permission for this action", 10, None),
-        404: (_not_there("0"), 100, NO_SUCH_OBJECT),
-        410: (_not_there("0"), 100, NO_SUCH_OBJECT),
-        429: ("(#4) Application request limit reached", 4, None),
-    }
-    if status in worded:
-        return JSONResponse(error_of(*worded[status]), 400)
-    body = error_of(TRANSIENT if status >= 500 else title, 2 if status >= 500 else 100)  # noqa: PLR2004 the HTTP classes
-    body["error"]["is_transient"] = status >= 500  # noqa: PLR2004
-    return JSONResponse(body, status)
+    """Return an error of a status, with the code that goes with it."""
+    return graph.failed(status, title, WORDED)
 
 
-def _not_there(identity: str) -> str:
-    return (
-        f"Unsupported get request. Object with ID '{identity}' does not exist, cannot be loaded due to missing permissions, "
-        "or does not support this operation"
-    )
-
-
-def iso(ts: int) -> str:
-    """Return an instant as Meta writes it."""
-    return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
-
-
-# -- field expansion: id,comments.limit(50){id,replies{id}} ------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Wanted:
-    """One field that was asked for: how many of a list, and which fields of its things (none: its default)."""
-
-    limit: int = LIMIT
-    fields: dict[str, "Wanted"] = field(default_factory=dict)
-
-
-NAME: Final = re.compile(r"\s*([a-z_]+)")
-LIMITED: Final = re.compile(r"\.limit\((\d+)\)")
-
-
-def expanded(text: str) -> dict[str, Wanted]:
-    """Read a list of fields; raise RefusedError where it cannot be read."""
-    found, at = _expanded(text, 0)
-    if at != len(text):
-        message = f"Syntax error \"Expected end of string instead of '{text[at]}'.\" at character {at}: {text}"
-        raise RefusedError(message, 2500)
-    return found
-
-
-def _expanded(text: str, at: int) -> tuple[dict[str, Wanted], int]:
-    found: dict[str, Wanted] = {}
-    while at < len(text):
-        named = NAME.match(text, at)
-        if named is None:
-            break
-        wanted, at = Wanted(), named.end()
-        if limited := LIMITED.match(text, at):
-            wanted.limit, at = _at_most(limited[1]), limited.end()
-        if text[at : at + 1] == "{":
-            wanted.fields, at = _expanded(text, at + 1)
-            at += text[at : at + 1] == "}"
-        found[named[1]] = wanted
-        if text[at : at + 1] != ",":
-            break
-        at += 1
-    return found, at
-
-
-def _at_most(value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        message = "(#100) Param limit must be a positive integer"
-        raise RefusedError(message, 100)
-    return min(int(value), LARGEST)
-
-
-# -- cursors ------------------------------------------------------------------------------------------------------------------------------
-
-
-def cursor_of(order: int) -> str:
-    """Return an opaque cursor that stands for a place in a list."""
-    return CURSOR + urlsafe_b64encode(f"{order:020d}".encode()).decode().rstrip("=")
-
-
-def order_of(cursor: str) -> int:
-    """Return the place that a cursor stands for; raise RefusedError for one that is not ours."""
-    try:
-        return int(urlsafe_b64decode(cursor.removeprefix(CURSOR) + "=="))
-    except (ValueError, NotBase64):
-        message = "(#100) Invalid cursors values"
-        raise RefusedError(message, 100) from None
-
-
-Query = Mapping[str, str]
+def fields_of(query: Query, default: str = "id") -> Fields:
+    """Return what is asked for of each thing, by name."""
+    return {one.name: one for one in selection(query.get("fields", default))}
 
 
 class Instagram:
@@ -216,58 +119,45 @@ class Instagram:
     async def refresh(self, request: Request) -> Response:
         """Answer a token for a token, sixty days more; the former one lives on."""
         if request.query_params.get("grant_type") != "ig_refresh_token" or request.query_params.get("access_token") != TOKEN:
-            return unauthorized()
+            return graph.unauthorized()
         return JSONResponse({"access_token": TOKEN, "token_type": "bearer", "expires_in": LIFE_S})
 
     async def get(self, request: Request) -> Response:
         """Answer one question."""
         status, body = self._asked(request.path_params["path"], dict(request.query_params), str(request.base_url).rstrip("/"))
-        return JSONResponse(body, status, self._usage())
+        return JSONResponse(body, status, graph.usage(INSTAGRAM.id, "instagram"))
 
     async def batch(self, request: Request) -> Response:
-        """Answer many questions in one: each has a status and a body, as text, of its own."""
-        form = dict(parse_qsl((await request.body()).decode(errors="replace")))
-        try:
-            parts = json.loads(form.get("batch", ""))
-            asked = [urlsplit(part["relative_url"]) for part in parts]
-        except (ValueError, KeyError, TypeError):
-            return JSONResponse(error_of("(#100) Param batch must be an array.", 100), 400)
-        if len(asked) > IN_A_BATCH:
-            return JSONResponse(error_of("Too many requests in batch message. Maximum batch size is 50", 100), 400)
+        """Answer many questions in one."""
         base = str(request.base_url).rstrip("/")
-        answers = [self._asked(one.path, dict(parse_qsl(one.query, keep_blank_values=True)), base) for one in asked]
-        return JSONResponse([{"code": status, "body": json.dumps(body)} for status, body in answers], headers=self._usage())
-
-    def _usage(self) -> dict[str, str]:
-        use = {"type": "instagram", "call_count": 1, "total_cputime": 1, "total_time": 1, "estimated_time_to_regain_access": 0}
-        return {"X-Business-Use-Case-Usage": json.dumps({INSTAGRAM.id: [use]}), "facebook-api-version": "v26.0"}
+        return await graph.batch(request, lambda path, query: self._asked(path, query, base), graph.usage(INSTAGRAM.id, "instagram"))
 
     def _asked(self, path: str, query: Query, base: str) -> tuple[int, Json]:
         try:
             return 200, self._found(path.strip("/").split("/"), query, f"{base}{PREFIX}/{path.strip('/')}")
-        except RefusedError as refused:
-            return refused.status, refused.error
+        except GraphError as refused:
+            return 400, refused.body
 
     def _found(self, parts: Sequence[str], query: Query, url: str) -> Json:
         """Answer an address: a version, a thing, and one of its lists."""
         version = re.fullmatch(r"v(\d+)\.0", parts[0])
         if version is None or int(version[1]) < OLDEST_VERSION:
             message = "(#2635) You are calling a deprecated version of the Ads API. Please update to the latest version"
-            raise RefusedError(message, 2635)
+            raise GraphError(message, 2635)
         identity, edge = (parts[1] if len(parts) > 1 else ""), "/".join(parts[2:])
         if identity == INSTAGRAM.id:
             return self._of_account(edge, query, url)
         post = self._own(identity)
         if post is None:
-            raise RefusedError(_not_there(identity), 100, NO_SUCH_OBJECT)
+            raise not_there(identity)
         edges: dict[str, Callable[[], Json]] = {
-            "": lambda: self._node(post, expanded(query.get("fields", "id")), url),
+            "": lambda: self._node(post, fields_of(query), url),
             "insights": lambda: self._media_insights(post, query),
             "comments": lambda: self._below(post, query, url),
             "replies": lambda: self._below(post, query, url),
         }
         if edge not in edges or (edge == "insights" and post.kind != "root"):
-            raise RefusedError(_unknown_path(edge), 2500)
+            raise GraphError(_unknown_path(edge), 2500)
         return edges[edge]()
 
     def _own(self, identity: str) -> Post | None:
@@ -284,40 +174,44 @@ class Instagram:
         }
         if edge in lists:
             feed, word = lists[edge]
-            fields = expanded(query.get("fields", "id"))
+            fields = fields_of(query)
             return self._page(feed, query, url, lambda showing: word(showing.post, fields, url))
         if edge == "insights":
             return self._account_insights(query, url)
         if edge:
-            raise RefusedError(_unknown_path(edge), 2500)
-        return self._account(expanded(query.get("fields", "id")))
+            raise GraphError(_unknown_path(edge), 2500)
+        return self._account(fields_of(query))
 
     # -- pages ------------------------------------------------------------------------------------------------------------------------
 
     def _page(self, feed: Feed, query: Query, url: str, word: Callable[[Showing], Json]) -> Json:
         """Answer newest first, with the cursors of the first and the last."""
-        below = order_of(query["after"]) if query.get("after") else None
-        limit = _at_most(query.get("limit", str(LIMIT)))
+        below = order_of(query.get("after"))
+        limit = limit_of(query, 1)
         now = self.clock.ts
         shown, has_more = feed.newest(now, feed.span(now, below=below), limit, lambda _: True)
-        return _paged([(showing.order, word(showing)) for showing in shown], url, query, has_more=has_more)
+        return page_of([(showing.order, word(showing)) for showing in shown], url, query, TOKEN, has_more=has_more)
 
     def _below(self, post: Post, query: Query, url: str) -> Json:
         """Answer what stands directly below a post or a comment, newest first."""
-        fields = expanded(query.get("fields", "id,timestamp,text"))
-        below = order_of(query["after"]) if query.get("after") else None
-        return self._answers(post, Wanted(_at_most(query.get("limit", str(LIMIT))), fields), url, query, below)
+        fields = fields_of(query, COMMENT_DEFAULT)
+        below = order_of(query.get("after"))
+        return self._answers(post, fields, limit_of(query, 1), url, query, below)
 
-    def _answers(self, post: Post, wanted: Wanted, url: str, query: Query, below: int | None = None) -> Json:
-        fields = wanted.fields or {name: Wanted() for name in ("id", "timestamp", "text")}
+    def _held(self, post: Post, asked: Asked, url: str) -> Json:
+        """Answer the list inside a thing: its first page, and where its own address is."""
+        fields = {one.name: one for one in asked.below or selection(COMMENT_DEFAULT)}
+        return self._answers(post, fields, limit_of(asked.modifiers, 1), _beside(url, post, asked.name), {})
+
+    def _answers(self, post: Post, fields: Fields, limit: int, url: str, query: Query, below: int | None = None) -> Json:  # noqa: PLR0913 by what a list is asked
         standing = sorted(self.world.answers_to(post.id, self.clock.ts), key=_order, reverse=True)
         left = [one for one in standing if below is None or _order(one) < below]
-        shown = [(_order(one), self._comment(one, fields, url)) for one in left[: wanted.limit]]
-        return _paged(shown, url, query, has_more=len(left) > wanted.limit)
+        shown = [(_order(one), self._comment(one, fields, url)) for one in left[:limit]]
+        return page_of(shown, url, query, TOKEN, has_more=len(left) > limit)
 
     # -- nodes ------------------------------------------------------------------------------------------------------------------------
 
-    def _account(self, fields: Mapping[str, Wanted]) -> Json:
+    def _account(self, fields: Fields) -> Json:
         now = self.clock.ts
         known = {
             "id": INSTAGRAM.id,
@@ -333,7 +227,7 @@ class Instagram:
         }
         return _selected(known, fields, "IGUser")
 
-    def _node(self, post: Post, fields: Mapping[str, Wanted], url: str) -> Json:
+    def _node(self, post: Post, fields: Fields, url: str) -> Json:
         """Word a post or story, or a comment where an id was asked that is one's."""
         if post.kind != "root":
             return self._comment(post, fields, url)
@@ -362,10 +256,10 @@ class Instagram:
         if post.hides("like", now):
             del known["like_count"]
         if "comments" in fields and self.world.answers_to(post.id, now):
-            known["comments"] = self._answers(post, fields["comments"], _beside(url, post, "comments"), {})
+            known["comments"] = self._held(post, fields["comments"], url)
         return _selected(known, fields, "IGMedia", ("thumbnail_url", "children", "comments", "like_count"))
 
-    def _comment(self, comment: Post, fields: Mapping[str, Wanted], url: str) -> Json:
+    def _comment(self, comment: Post, fields: Fields, url: str) -> Json:
         handle = self.world.handle_of("instagram", comment.author_id)
         known: Json = {
             "id": comment.id,
@@ -379,10 +273,10 @@ class Instagram:
         if comment.reply_to_id != comment.conversation_id:
             known["parent_id"] = comment.reply_to_id
         if "replies" in fields and self.world.answers_to(comment.id, self.clock.ts):
-            known["replies"] = self._answers(comment, fields["replies"], _beside(url, comment, "replies"), {})
+            known["replies"] = self._held(comment, fields["replies"], url)
         return _selected(known, fields, "IGComment", ("parent_id", "replies"))
 
-    def _tag(self, post: Post, fields: Mapping[str, Wanted], url: str) -> Json:
+    def _tag(self, post: Post, fields: Fields, url: str) -> Json:
         """Word a post of somebody else's: who owns it is told by the name alone."""
         del url
         counted = self.world.counters(post, self.clock.ts)
@@ -406,28 +300,30 @@ class Instagram:
     def _media_insights(self, post: Post, query: Query) -> Json:
         """Answer all numbers that were asked for, or refuse all of them for the first that is not given."""
         product = PRODUCTS[post.post_type]
-        names = [name for name in query.get("metric", "").split(",") if name]
+        names = metrics_of(query)
         for place, name in enumerate(names or [""]):
             if name in RETIRED:
                 message = (
                     f"(#100) Starting from version v22.0 and above, the {name} metric is no longer supported for the queried media. "
                     "For more information, visit the changelog."
                 )
-                raise RefusedError(message, 100)
+                raise GraphError(message)
             if name not in MEDIA_METRICS:
                 known = ", ".join(sorted((*RETIRED, *MEDIA_METRICS)))
                 message = f"(#100) metric[{place}] must be one of the following values: {known}"
-                raise RefusedError(message, 100)
+                raise GraphError(message)
         if refused := [name for name in names if product not in MEDIA_METRICS[name]]:
             message = f"(#100) The Media Insights API does not support the {', '.join(refused)} metric for this media product type."
-            raise RefusedError(message, 100)
+            raise GraphError(message)
         values = self._media_values(post)
         if product == "STORY" and values["reach"] < FEW_VIEWERS:
             message = "(#10) Not enough viewers for the media to show insights"
-            raise RefusedError(message, 10)
+            raise GraphError(message, 10)
         if post.hides("like", self.clock.ts):
             names = [name for name in names if name != "likes"]
-        return {"data": [_insight(post.id, name, "lifetime", {"values": [{"value": values[name]}]}) for name in dict.fromkeys(names)]}
+        return {
+            "data": [insight(f"{post.id}/insights", name, "lifetime", values=[{"value": values[name]}]) for name in dict.fromkeys(names)]
+        }
 
     def _media_values(self, post: Post) -> dict[str, int]:
         counted = self.world.counters(post, self.clock.ts)
@@ -450,24 +346,20 @@ class Instagram:
 
     def _account_insights(self, query: Query, url: str) -> Json:
         """Answer the days whose ends lie in the span, or one total of it; what is not told yet is left out, and never 0."""
-        names = [name for name in query.get("metric", "").split(",") if name]
+        names = metrics_of(query)
         period = query.get("period", "day")
         since, until = self._span(query)
         is_total = query.get("metric_type") == "total_value"
         self._judge_metrics(names, period, is_total=is_total)
         if "follower_count" in names and since < self._today_start() - FOLLOWERS_KEPT_DAYS * DAY:
             message = "(#100) (follower_count) metric only supports querying data for the last 30 days excluding the current day"
-            raise RefusedError(message, 100)
+            raise GraphError(message)
         if is_total:
             values = {name: self._total(name, since, until) for name in names}
-            data = [
-                _insight(INSTAGRAM.id, name, period, {"total_value": {"value": value}})
-                for name, value in values.items()
-                if value is not None
-            ]
+            data = [insight(OF_ACCOUNT, name, period, total_value={"value": value}) for name, value in values.items() if value is not None]
             return {"data": data}
         found = [(name, self._series(name, period, since, until)) for name in names]
-        data = [_insight(INSTAGRAM.id, name, period, {"values": values}) for name, values in found if values]
+        data = [insight(OF_ACCOUNT, name, period, values=values) for name, values in found if values]
         step = until - since
         spans = {"previous": (since - step, since), "next": (until, until + step)}
         links = {name: f"{url}?{urlencode({**query, 'since': first, 'until': last})}" for name, (first, last) in spans.items()}
@@ -479,13 +371,13 @@ class Instagram:
             since, until = (int(query.get(name) or default) for name, default in (("since", now - DAY), ("until", now)))
         except ValueError:
             message = "(#100) since and until must be Unix timestamps"
-            raise RefusedError(message, 100) from None
+            raise GraphError(message) from None
         if until - since > LONGEST_S:
             message = "(#100) There cannot be more than 30 days (2592000 s) between since and until"
-            raise RefusedError(message, 100)
+            raise GraphError(message)
         if since > now or since < self._today_start() - (KEPT_DAYS - 1) * DAY:
             message = "(#100) since param is not valid. Metrics data is available for the last 2 years"
-            raise RefusedError(message, 100)
+            raise GraphError(message)
         return since, until
 
     def _today_start(self) -> int:
@@ -496,16 +388,16 @@ class Instagram:
         for place, name in enumerate(names or [""]):
             if name not in known:
                 message = f"(#100) metric[{place}] must be one of the following values: {', '.join(sorted(known))}"
-                raise RefusedError(message, 100)
+                raise GraphError(message)
         if is_total and (wrong := [name for name in names if name not in TOTALS]):
             message = f"(#100) The following metrics ({','.join(wrong)}) are incompatible with the metric type (total_value)"
-            raise RefusedError(message, 100)
+            raise GraphError(message)
         if not is_total and (wrong := [name for name in names if name not in SERIES["day"]]):
             message = f"(#100) The following metrics ({','.join(wrong)}) should be specified with parameter metric_type=total_value"
-            raise RefusedError(message, 100)
+            raise GraphError(message)
         if not is_total and (wrong := [name for name in names if name not in SERIES.get(period, ())]):
             message = f"(#100) Incompatible metrics ({','.join(wrong)}) with period {period}"
-            raise RefusedError(message, 100)
+            raise GraphError(message)
 
     def _told(self, day: date) -> AccountDay:
         return self.world.account_day(INSTAGRAM, day, self.clock.ts)
@@ -552,35 +444,10 @@ def _beside(url: str, post: Post, edge: str) -> str:
     return f"{base}{PREFIX}/{path.strip('/').split('/')[0]}/{post.id}/{edge}"
 
 
-def _paged(things: Sequence[tuple[int, Json]], url: str, query: Query, *, has_more: bool) -> Json:
-    """Return a page; the address of the next one holds the token, as Meta's does. An empty page has no cursors."""
-    if not things:
-        return {"data": []}
-    cursors = {"before": cursor_of(things[0][0]), "after": cursor_of(things[-1][0])}
-    following = {"access_token": TOKEN, **query, "after": cursors["after"]}
-    more = {"next": f"{url}?{urlencode(following)}"} if has_more else {}
-    return {"data": [thing for _, thing in things], "paging": {"cursors": cursors, **more}}
-
-
-def _selected(known: Json, fields: Mapping[str, Wanted], kind: str, perhaps: Sequence[str] = ()) -> Json:
-    """Return what was asked for, the id always; raise RefusedError for a field that there is not. `perhaps` are left out where there is none."""
-    for name in fields:
-        if name not in known and name not in perhaps:
-            message = f"(#100) Tried accessing nonexisting field ({name}) on node type ({kind})"
-            raise RefusedError(message, 100)
+def _selected(known: Json, fields: Fields, kind: str, perhaps: Sequence[str] = ()) -> Json:
+    """Return what was asked for, the id always; raise GraphError for a field that there is not. `perhaps` are left out where there is none."""
+    known_only([*fields.values()], {*known, *perhaps}, kind)
     return {name: known[name] for name in (*fields, "id") if name in known}
-
-
-def _insight(thing: str, name: str, period: str, value: Json) -> Json:
-    words = name.replace("_", " ")
-    return {
-        "name": name,
-        "period": period,
-        **value,
-        "title": words.capitalize(),
-        "description": f"Total {words}.",
-        "id": f"{thing}/insights/{name}/{period}",
-    }
 
 
 STAND_IN: Final = StandIn(
@@ -588,7 +455,7 @@ STAND_IN: Final = StandIn(
     prefixes=(PREFIX,),
     tokens=(TOKEN,),
     routes=lambda world, clock: Instagram(world, clock).routes(),
-    unauthorized=unauthorized,
+    unauthorized=graph.unauthorized,
     failure=failure,
     renewal=f"{PREFIX}/refresh_access_token",
 )

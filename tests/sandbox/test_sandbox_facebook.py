@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from openapi_schema_validator import OAS31Validator
 
-from sandbox.facebook import Asked, Facebook, film_id, permalink, selection
+from sandbox.facebook import Facebook, film_id, permalink
+from sandbox.graph import Asked, selection
 from sandbox.world import FACEBOOK, Clock, Post, World, day_start, wib
 from tests.sandbox.conftest import Client
 
@@ -366,6 +367,8 @@ def test_fields_are_read_with_their_modifiers_and_what_is_below() -> None:
         Asked("comments", {"filter": "stream", "limit": "5"}, (Asked("from", {}, (Asked("id", {}, ()),)),)),
         Asked("shares", {}, ()),
     )
+    (found,) = selection("comments.limit(50){id,replies.limit(2){id}}")
+    assert found.below == (Asked("id", {}, ()), Asked("replies", {"limit": "2"}, (Asked("id", {}, ()),)))
 
 
 def test_links_hold_the_token_as_metas_do(ask: Callable[..., Any]) -> None:

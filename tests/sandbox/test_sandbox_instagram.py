@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.instagram import TOKEN, Wanted, cursor_of, expanded, order_of
+from sandbox.graph import cursor_of, order_of
+from sandbox.instagram import TOKEN
 from sandbox.world import DAY, INSTAGRAM, Post, World, day_start, platform_day
 
 RECORDED = Path(__file__).parents[2].parent / "shared/data/instagram_api"
@@ -379,10 +380,7 @@ def test_only_what_is_asked_for_is_answered(ask: Any) -> None:
     assert refusal(ask(f"{OWN}/media", limit="0"))[1] == 100
 
 
-def test_fields_are_read_with_their_lists() -> None:
-    found = expanded("id,comments.limit(50){id,replies.limit(2){id}},caption")
-    assert list(found) == ["id", "comments", "caption"]
-    assert found["comments"] == Wanted(50, {"id": Wanted(), "replies": Wanted(2, {"id": Wanted()})})
+def test_a_cursor_stands_for_a_place() -> None:
     assert order_of(cursor_of(12_345)) == 12_345
 
 
