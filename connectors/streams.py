@@ -266,7 +266,8 @@ class Stream:
         nested: how a list inside a record is read to its end, before it is unfolded.
         parents_back: how much older than the window a thing may be of which the unfolded records are asked for.
         earliest: there is nothing from before, and the platform refuses to be asked for it.
-        expires_after: how long the platform shows a thing; what no run saw in that time is lost.
+        expires_after: how long the platform shows a thing; what no run saw in that time is lost. Of a day's readings the last stands, and
+            not the one nearest to midnight.
         description: one sentence about the rows, shown in the UI and as the table's comment.
     """
 

@@ -107,7 +107,7 @@ def transforms() -> tuple[Transform, ...]:
             ("institution_id",),
             # A window of events that ended in the night before still covers the beginning of the day.
             lookback_days=1,
-            version=2,
+            version=3,
             dense_by=("platform", "account_id"),
         ),
         Transform(

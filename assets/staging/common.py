@@ -334,8 +334,10 @@ def _snapshot_coverage(told: pl.LazyFrame, as_of: pl.LazyFrame, local_days: pl.L
     whole = told.filter(pl.col("is_complete") & pl.col("is_last")).join(
         local_days.select("institution_id", "day", "ends_at"), on=["institution_id", "day"]
     )
+    off = pl.col("observed_at") - pl.col("ends_at")
     kept = (
-        whole.sort((pl.col("observed_at") - pl.col("ends_at")).abs(), "observed_at")
+        # As in raw: the fetch nearest to the day's end closes it, and the last one where things expire.
+        whole.sort(pl.when(pl.col("expires_hours").is_null()).then(off.abs()).otherwise(-off), "observed_at")
         .group_by(by_day, maintain_order=True)
         .agg(pl.col("observed_at").first(), pl.col("denied_fields").first(), pl.col("retired_fields").first(), times=pl.len())
     )

@@ -17,6 +17,7 @@ EVENTS_BACK: Final = 7 * DAY
 FIRST_BACK: Final = 30 * DAY
 LONGEST_STEP: Final = 35
 SNAPSHOTS: Final = ("posts", "accounts", "stories")
+EXPIRING: Final = ("stories",)
 EVENTS: Final = ("comments", "mentions")
 
 
@@ -38,7 +39,7 @@ class Seen:
         self.world, self.account, self.as_of = world, account, as_of
         self.fetches = sorted(ts for ts in nights if snapshot_day(ts) <= as_of)
         self.quick_fetches = sorted({*self.fetches, *(ts for ts in hours if snapshot_day(ts) <= as_of)})
-        self.known = {stream: self._nearest(self._fetches_of(stream)) for stream in SNAPSHOTS}
+        self.known = {stream: self._kept(stream, self._fetches_of(stream)) for stream in SNAPSHOTS}
         self.firsts = {stream: min(known, default=None) for stream, known in self.known.items()}
         posts = [(ts - LISTED_BACK["posts"], ts) for ts in self.fetches]
         self.event_windows = {stream: event_windows(self._fetches_of(stream)) for stream in EVENTS}
@@ -52,14 +53,14 @@ class Seen:
     def _fetches_of(self, stream: str) -> list[int]:
         return self.quick_fetches if stream in TRAITS[self.account.platform].hourly else self.fetches
 
-    def _nearest(self, observed: Iterable[int]) -> dict[date, int]:
-        """Return per snapshot day the observation nearest to the midnight after it."""
-        kept: dict[date, int] = {}
-        for ts in observed:
-            day = snapshot_day(ts)
-            if day not in kept or abs(ts - day_end(day)) < abs(kept[day] - day_end(day)):
-                kept[day] = ts
-        return dict(sorted(kept.items()))
+    def _kept(self, stream: str, observed: Iterable[int]) -> dict[date, int]:
+        """Return per snapshot day the observation nearest to the midnight after it; of a list whose things expire the last one."""
+        by_day: dict[date, list[int]] = {}
+        for ts in sorted(observed):
+            by_day.setdefault(snapshot_day(ts), []).append(ts)
+        if stream in EXPIRING:
+            return {day: seen[-1] for day, seen in by_day.items()}
+        return {day: min(seen, key=lambda ts: abs(ts - day_end(day))) for day, seen in by_day.items()}
 
     def first_known(self, streams: Iterable[str] = ("posts",)) -> date | None:
         """Return the first day on which all of the streams were known."""
@@ -88,7 +89,8 @@ class Seen:
         """Return when the post was seen: the fetch must come after it, before it was gone, within the list's reach of its standing version."""
         stream = stream_of(post)
         back = LISTED_BACK[stream]
-        return self._nearest(ts for ts in self._fetches_of(stream) if (version := post.version_at(ts)) and version.ts >= ts - back)
+        seen = (ts for ts in self._fetches_of(stream) if (version := post.version_at(ts)) and version.ts >= ts - back)
+        return self._kept(stream, seen)
 
     def value(self, post: Post, measure: str, ts: int) -> int | None:
         """Return a counter as it was given at an instant; None while it is hidden."""

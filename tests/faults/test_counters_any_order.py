@@ -73,11 +73,13 @@ def test_the_same_differences_whatever_the_order_of_arrival(played: list[Night],
 @given(nights())
 def test_the_differences_of_a_post_add_up_to_its_last_counter_less_its_first(played: list[Night]) -> None:
     found = post_days(played, [True] * len(played), derive_each=False)
+    closed: dict[date, datetime] = {}
     closing: dict[date, dict[str, int]] = {}
     for when, counters in played:
-        # Of two snapshots of a post on a day the one nearest to the day's end counts: the earlier.
-        kept = closing.setdefault(ledgers.snapshot_day(when, "Asia/Jakarta"), {})
-        kept |= {one: count for one, count in counters.items() if one not in kept}
+        # Of two snapshots of a post on a day the one nearest to the day's end counts: the earlier. What is younger than that waits.
+        day = ledgers.snapshot_day(when, "Asia/Jakarta")
+        closes, kept = closed.setdefault(day, when), closing.setdefault(day, {})
+        kept |= {one: count for one, count in counters.items() if one not in kept and BORN[one] <= closes}
     for one in POSTS:
         seen = [counters[one] for _, counters in sorted(closing.items()) if one in counters]
         moved = found.filter(pl.col("post_id") == one)["reactions"]

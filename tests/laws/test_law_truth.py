@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from assets.indicators import family_tables
+from pipelines import night
 from pipelines.house import House
 from sandbox.facts import PLATFORMS
+from sandbox.server import Running
 from sandbox.truth import Expected, Key, expected
 from sandbox.world import World
 from tests.laws.conftest import LAST, MISSED
 from tests.support.content import Content, content
-from tests.support.nights import instant
+from tests.support.nights import derive, instant, make_home, play
 
 # Ten nights are landed and all of them derived first.
 pytestmark = pytest.mark.slow
@@ -66,5 +69,22 @@ def test_after_ten_nights_of_six_platforms_every_published_number_is_the_true_on
     true = expected(the_world, (instant(LAST) - timedelta(hours=5)).date(), played, PLATFORMS)
     found = published(content(six))
     assert len(true) > 10_000
+    assert true.keys() == found.keys()
+    assert disagreements(true, found) == Counter()
+
+
+def test_with_hours_between_the_nights_every_published_number_is_the_true_one(sandbox: Running, the_world: World, tmp_path: Path) -> None:
+    """Stories that end between midnight and noon, that no night saw, and that the last hour saw after the night had closed its day."""
+    sandbox.faults([])
+    house = make_home(tmp_path / "home", sandbox.url, platforms=("instagram",))
+    nights, hours = [instant(number) for number in (5, 6, 7, 8)], [instant(number) + timedelta(hours=5) for number in (6, 7, 8)]
+    hours += [instant(6) + timedelta(hours=12), instant(7) + timedelta(hours=14)]
+    for at in sorted([*nights, *hours]):
+        play(house, sandbox, at, f"run-{at:%d%H}", night.everything if at in nights else lambda _, stream: stream.hourly)
+    derive(house, "run")
+    as_of = (nights[-1] - timedelta(hours=5)).date()
+    true, without = (expected(the_world, as_of, nights, ("instagram",), hourly=seen) for seen in (hours, []))
+    found = published(content(house))
+    assert any(true[key].value != without[key].value for key in true if (key.indicator_key, key.period_start) == ("views", as_of))
     assert true.keys() == found.keys()
     assert disagreements(true, found) == Counter()

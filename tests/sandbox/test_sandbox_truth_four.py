@@ -131,6 +131,22 @@ def test_a_story_between_two_nights_counts_only_where_an_hourly_run_saw_it(world
     assert at(hourly, "reactions", INSTAGRAM, day) == at(six, "reactions", INSTAGRAM, day)
 
 
+def test_a_story_of_the_morning_counts_with_the_last_hour_that_saw_it(world: World, nights: Sequence[datetime], six: Truth) -> None:
+    """The night at 02:00 saw what it had by then; the reading of its last minutes has the rest of the same day."""
+    story = world.planted("story/seen")
+    day, last = local_day(story.ts), story.ts + DAY - 600
+    hourly = expected(world, LAST, nights, ("instagram",), hourly=[datetime.fromtimestamp(last, world.zone)])
+    more = 0
+    for showing in world.stories[INSTAGRAM.id].visible(last):
+        by_night = world.counters(showing.post, night_of(day)).view if showing.post.ts <= night_of(day) else 0
+        more += world.counters(showing.post, last).view - by_night
+    without, with_it = at(six, "views", INSTAGRAM, day).value, at(hourly, "views", INSTAGRAM, day).value
+    assert without is not None
+    assert more > world.counters(story, last).view - world.counters(story, night_of(day)).view - 1 > 0
+    assert with_it == without + more
+    assert at(hourly, "reactions", INSTAGRAM, day) == at(six, "reactions", INSTAGRAM, day)
+
+
 def test_while_a_films_likes_are_hidden_the_days_reactions_are_not_known_and_then_they_catch_up(world: World, six: Truth) -> None:
     film = world.planted("hidden_likes_film")
     days = [local_day(film.ts) + timedelta(days=k) for k in range(5)]
