@@ -11,15 +11,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from zoneinfo import ZoneInfo
 
 import duckdb
+import msgspec
 
 from assets.ledgers import LEDGERS, METRIC, snapshot_day
 from connectors.budget import Allowance, DayBudget
@@ -28,6 +29,7 @@ from connectors.http import Door, Hosts, WaitingBudget
 from connectors.metrics import Refusal
 from connectors.registry import platforms
 from connectors.streams import Account, Connector, Snapshot, Stream, Window, days_floor, floor, tile, tile_days, uncovered
+from connectors.wire import Wires
 from pipelines.warehouse import ensure, first
 
 if TYPE_CHECKING:
@@ -309,11 +311,11 @@ def fetch_all(  # noqa: PLR0913
     held = [(number, job) for number, job in enumerate(jobs) if rests[job.connector.platform] and not job.is_rest]
     begun = [(number, job) for number, job in enumerate(jobs) if job.is_rest or not rests[job.connector.platform]]
     running: dict[Future[None], Job] = {}
-    with Pools() as pools:
+    with Wires() as wires, Pools() as pools:
         try:
             while begun or running:
                 for number, job in begun:
-                    running[pools.of(job).submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, hosts, budget)] = job
+                    running[pools.of(job).submit(_fetch_job, job, folder, number, run_id, pseudonyms, clock, wires, hosts, budget)] = job
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     job = running.pop(future)
                     if (bug := future.exception()) is not None:
@@ -356,33 +358,42 @@ class Pools(ExitStack):
 
 
 def _fetch_job(  # noqa: PLR0913
-    job: Job, folder: Path, number: int, run_id: str, pseudonyms: Pseudonyms, clock: Clock, hosts: Hosts, budget: WaitingBudget
+    job: Job,
+    folder: Path,
+    number: int,
+    run_id: str,
+    pseudonyms: Pseudonyms,
+    clock: Clock,
+    wires: Wires,
+    hosts: Hosts,
+    budget: WaitingBudget,
 ) -> None:
-    door = Door(
-        job.account, job.connector.limits, hosts, clock, budget,
-        spend=job.budget.request, exhaust=job.budget.exhaust, judge=job.connector.judge,
-    )  # fmt: skip
-    begun, done = monotonic(), list[Fetched]()
-    try:
-        for at, due in enumerate(job.due):
-            stem = folder / f"{job.connector.platform}__{job.stream.name}__{number:04}_{at:02}"
-            before = door.requests_sent
-            fetched = _fetch_due(job, due, stem, door, pseudonyms, clock)
-            done.append(fetched)
-            requests = door.requests_sent - before
-            for part, piece, is_last in parts(fetched, due):
-                here = stem.with_name(f"{stem.name}{part}")
-                here.with_suffix(".ndjson").touch()
-                spent = (0, Decimal(0)) if part else (requests, fetched.cost_usd)
-                _write_manifest(
-                    here.with_suffix(".json"), job, piece, run_id, is_last=is_last, is_extra=due.is_extra or bool(part), spent=spent
-                )
-            # What an earlier night left may be gone for good; tonight's counters are not to be lost for it.
-            if not fetched.is_complete and (fetched.is_budget_spent or not due.is_extra):
-                return
-    finally:
-        door.close()
-        _tell(job, done, door.requests_sent, monotonic() - begun)
+    with wires.of(job.account) as wire:
+        door = Door(
+            job.account, job.connector.limits, hosts, clock, budget,
+            spend=job.budget.request, exhaust=job.budget.exhaust, judge=job.connector.judge, wire=wire,
+        )  # fmt: skip
+        begun, done = monotonic(), list[Fetched]()
+        try:
+            for at, due in enumerate(job.due):
+                stem = folder / f"{job.connector.platform}__{job.stream.name}__{number:04}_{at:02}"
+                before = door.requests_sent
+                fetched = _fetch_due(job, due, stem, door, pseudonyms, clock)
+                done.append(fetched)
+                requests = door.requests_sent - before
+                for part, piece, is_last in parts(fetched, due):
+                    here = stem.with_name(f"{stem.name}{part}")
+                    if part:
+                        here.with_suffix(".ndjson").touch()
+                    spent = (0, Decimal(0)) if part else (requests, fetched.cost_usd)
+                    _write_manifest(
+                        here.with_suffix(".json"), job, piece, run_id, is_last=is_last, is_extra=due.is_extra or bool(part), spent=spent
+                    )
+                # What an earlier night left may be gone for good; tonight's counters are not to be lost for it.
+                if not fetched.is_complete and (fetched.is_budget_spent or not due.is_extra):
+                    return
+        finally:
+            _tell(job, done, door.requests_sent, monotonic() - begun)
 
 
 def _tell(job: Job, done: Sequence[Fetched], requests: int, seconds: float) -> None:
@@ -407,17 +418,33 @@ def _fetch_due(  # noqa: PLR0913
 ) -> Fetched:
     """Read one window into its file of lines, and what cannot be used into another, which is there only when it holds something."""
     lines, aside = stem.with_suffix(".ndjson.part"), stem.with_suffix(".aside.ndjson.part")
-    with lines.open("wb") as file, aside.open("wb") as left:
+    with lines.open("wb") as file, _Late(aside) as left:
         fetched = fetch_window(
             job.stream, job.account, due.window, door, pseudonyms, clock, file.write,
             budget=job.budget, set_aside=left.write, resume_from=due.resume_from, refused=job.refused,
         )  # fmt: skip
-    if aside.stat().st_size:
+    if left.is_begun:
         aside.rename(stem.with_suffix(".aside.ndjson"))
-    else:
-        aside.unlink()
     lines.rename(stem.with_suffix(".ndjson"))
     return fetched
+
+
+class _Late(ExitStack):
+    """A file that is there only once something is written into it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._file: BinaryIO | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        return self._file is not None
+
+    def write(self, lines: bytes) -> None:
+        if self._file is None:
+            self._file = self.enter_context(self._path.open("wb"))
+        self._file.write(lines)
 
 
 def parts(fetched: Fetched, due: Due) -> list[tuple[str, Fetched, bool]]:
@@ -450,7 +477,7 @@ def _write_manifest(  # noqa: PLR0913
         "run_id": run_id,
         "is_last": is_last,
         "is_extra": is_extra,
-        **asdict(fetched),
+        **{one.name: getattr(fetched, one.name) for one in fields(fetched)},
         "window_start": fetched.window.start,
         "window_end": fetched.window.end,
         "denied_fields": sorted(fetched.denied_fields),
@@ -462,9 +489,8 @@ def _write_manifest(  # noqa: PLR0913
     }
     for name in ("window", "reached", "is_budget_spent"):
         del content[name]
-    text = json.dumps(content, default=_as_text, indent=1)
     part = path.with_suffix(".json.part")
-    part.write_text(text, encoding="utf-8")
+    part.write_bytes(msgspec.json.format(json.dumps(content, default=_as_text).encode(), indent=1))
     part.rename(path)
 
 

@@ -140,7 +140,7 @@ class Door:
     """Asks one platform on behalf of one account.
 
     `spend` is called before each request that is sent; it may raise BudgetSpent. `exhaust` hears, in words, that the platform gives nothing
-    more today. `judge` reads the platform's own error codes.
+    more today. `judge` reads the platform's own error codes. `wire` is the account's, where its doors share one; who lent it closes it.
     """
 
     def __init__(  # noqa: PLR0913 what a door needs, none of it derivable
@@ -154,6 +154,7 @@ class Door:
         spend: Callable[[], None] | None = None,
         exhaust: Callable[[str], None] | None = None,
         judge: Judge | None = None,
+        wire: Wire | None = None,
     ) -> None:
         self._account = account
         self._limits = limits
@@ -163,7 +164,8 @@ class Door:
         self._spend = spend
         self._exhaust = exhaust
         self._judge_body = judge
-        self._wire = Wire(account.label)
+        self._is_own_wire = wire is None
+        self._wire = Wire(account.label) if wire is None else wire
         self.requests_sent = 0
 
     def get(self, request: Request) -> Answer:
@@ -198,7 +200,8 @@ class Door:
         self._sleep(float(min(30, 2**rounds)))
 
     def close(self) -> None:
-        self._wire.close()
+        if self._is_own_wire:
+            self._wire.close()
 
     def _wait_s(self, state: RetryCallState) -> float:
         failure = state.outcome.exception() if state.outcome else None

@@ -17,11 +17,12 @@ from assets import asking
 from assets.asking import Due, Job
 from connectors.budget import Allowance, DayBudget
 from connectors.clock import InjectedClock
-from connectors.http import WaitingBudget
+from connectors.http import Door, WaitingBudget
 from connectors.privacy import Pseudonyms
 from connectors.registry import platforms
 from connectors.secret import Secret
 from connectors.streams import Account, Window
+from connectors.wire import Wire
 
 NOW = datetime(2026, 1, 10, 19, tzinfo=UTC)
 PATIENCE_S = 20
@@ -125,6 +126,30 @@ def test_a_fault_of_ours_is_told_after_all_others_have_ended(tmp_path: Path, mon
         fetch(tmp_path, [job("x", "rest", is_rest=True), job("x", "newest"), job("mastodon", "newest")])
     assert [str(one) for one in raised.value.exceptions] == ["ours"]
     assert len(watched.begun) == 3
+
+
+def test_an_accounts_lists_share_a_wire_that_is_closed_even_after_a_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is asked over what, and closed: noted where the door is made."""
+    asked: list[tuple[str, Wire]] = []
+    closed: list[Wire] = []
+
+    def make_door(account: Account, *_: object, wire: Wire, **__: object) -> Door:
+        asked.append((account.account_id, wire))
+        message = "ours"
+        raise ZeroDivisionError(message)
+
+    def close(wire: Wire) -> None:
+        closed.append(wire)
+
+    monkeypatch.setattr(asking, "Door", make_door)
+    monkeypatch.setattr(Wire, "close", close)
+    with pytest.raises(ExceptionGroup, match="fault in Tolok"):
+        fetch(tmp_path, [job("x", account_id) for account_id in ("1", "1", "2", "1", "2")])
+    wires = {account_id: {wire for asked_of, wire in asked if asked_of == account_id} for account_id in ("1", "2")}
+    assert [len(found) for found in wires.values()] == [1, 1]
+    assert wires["1"] != wires["2"]
+    assert len(closed) == 2
+    assert set(closed) == wires["1"] | wires["2"]
 
 
 def test_a_stop_begins_nothing_more_on_any_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
