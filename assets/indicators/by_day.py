@@ -5,6 +5,8 @@ Not here: posts at the age of seven days (by_post.py), formulas (formulas.py) an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from assets.indicators.measures import (
@@ -248,25 +250,28 @@ def _judged(frame: pl.LazyFrame) -> pl.LazyFrame:
         )
         judged.append(status.alias(f"{name}_status"))
     frame = frame.with_columns(judged)
-    counted = pl.lit(0, pl.Int64)
+    # The 0 is a finding here, not a filler: the status has just said that the day was read.
+    values = {name: _found(name, pl.col(f"{name}_status") == "ok") for name in DAY_MEASURES_NAMES}
+    return _as_rows(frame, "account", pl.col("account_id"), values)
+
+
+def _found(name: str, is_ok: pl.Expr) -> pl.Expr:
+    """What was counted on a day that was read: of what there is none, 0."""
+    return pl.when(is_ok).then(pl.coalesce(pl.col(name), pl.lit(0, pl.Int64)))
+
+
+def _as_rows(frame: pl.LazyFrame, level: str, account: pl.Expr, values: Mapping[str, pl.Expr]) -> pl.LazyFrame:
+    """The table's columns at a level, from `values` and the statuses that stand in the frame."""
     return frame.select(
         "institution_id",
         "population_id",
-        pl.lit("account").alias("level"),
+        pl.lit(level).alias("level"),
         "platform",
-        "account_id",
+        account.alias("account_id"),
         "day",
         "as_of_day",
         "is_started",
-        *(
-            expression
-            for name in DAY_MEASURES_NAMES
-            for expression in (
-                # The 0 is a finding here, not a filler: the status has just said that the day was read.
-                pl.when(pl.col(f"{name}_status") == "ok").then(pl.coalesce(pl.col(name), counted)).alias(name),
-                pl.col(f"{name}_status"),
-            )
-        ),
+        *(column for name, value in values.items() for column in (value.alias(name), pl.col(f"{name}_status"))),
     )
 
 
@@ -288,26 +293,9 @@ def _platform_items(accounts_level: pl.LazyFrame, items: pl.LazyFrame) -> pl.Laz
         pl.col("is_started").first(),
         *(rank(pl.col(f"{name}_status")).min().alias(f"{name}_rank") for name in ITEM_MEASURES),
     )
-    full = states.join(distinct, on=series, how="left")
-    return full.select(
-        "institution_id",
-        "population_id",
-        pl.lit("platform").alias("level"),
-        "platform",
-        pl.lit(ALL).alias("account_id"),
-        "day",
-        "as_of_day",
-        "is_started",
-        *(
-            expression
-            for name in DAY_MEASURES_NAMES
-            for expression in (
-                pl.when(pl.col(f"{name}_rank") == 0).then(pl.coalesce(pl.col(name), pl.lit(0, pl.Int64))).alias(name)
-                if name in ITEM_MEASURES
-                else pl.lit(None, pl.Int64).alias(name),
-                status_of(pl.col(f"{name}_rank")).alias(f"{name}_status")
-                if name in ITEM_MEASURES
-                else pl.lit("not_applicable").alias(f"{name}_status"),
-            )
-        ),
-    )
+    judged = {name: status_of(pl.col(f"{name}_rank")) if name in ITEM_MEASURES else pl.lit("not_applicable") for name in DAY_MEASURES_NAMES}
+    full = states.join(distinct, on=series, how="left").with_columns(status.alias(f"{name}_status") for name, status in judged.items())
+    values = {
+        name: _found(name, pl.col(f"{name}_rank") == 0) if name in ITEM_MEASURES else pl.lit(None, pl.Int64) for name in DAY_MEASURES_NAMES
+    }
+    return _as_rows(full, "platform", pl.lit(ALL), values)

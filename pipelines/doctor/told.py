@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import duckdb
 
 from pipelines import night
+from pipelines.warehouse import first
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,11 @@ class Warehouse:
 def asked(connection: duckdb.DuckDBPyConnection, institution_ids: list[str]) -> Warehouse:
     """All that the checks need of an open warehouse; nothing where a table is not there yet."""
 
-    def one(query: str) -> tuple[object, ...] | None:
+    def one(query: str) -> tuple[Any, ...] | None:
         try:
-            found = connection.execute(query).fetchall()
+            return first(connection, query)
         except duckdb.CatalogException:
             return None
-        return found[0] if found else None
 
     layout = one("SELECT max(version) FROM meta.format")
     last = one("SELECT started_at, ended_at, kind, gaps FROM meta.run WHERE kind <> 'hourly' ORDER BY started_at DESC LIMIT 1")
@@ -44,7 +45,7 @@ def asked(connection: duckdb.DuckDBPyConnection, institution_ids: list[str]) -> 
         gaps = tuple(night.open_gaps(connection, institution_ids))
     except duckdb.CatalogException:
         gaps = ()
-    return Warehouse("read", layout[0] if layout else None, last, newest[0] if newest else None, gaps, _spent(connection))  # type: ignore[arg-type]
+    return Warehouse("read", layout[0] if layout else None, last, newest[0] if newest else None, gaps, _spent(connection))
 
 
 def _spent(connection: duckdb.DuckDBPyConnection) -> tuple[tuple[str, str, datetime, int, Decimal], ...]:

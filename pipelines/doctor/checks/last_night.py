@@ -12,6 +12,7 @@ from pipelines.doctor.finding import Finding, State, counted, moment
 from pipelines.doctor.patient import Patient
 
 NIGHT_OVERDUE = timedelta(hours=26)
+GAPS_SHOWN = 3
 
 
 def last_night(patient: Patient) -> Iterator[Finding]:
@@ -39,8 +40,8 @@ def last_night(patient: Patient) -> Iterator[Finding]:
     else:
         yield Finding("last night", State.GREEN, f"{when}, ended {moment(ended)}")
     if told.gaps:
-        shown = "; ".join(f"{one[0]} {one[1]}/{one[2]} {one[3]}: {one[5]}" for one in told.gaps[:3])
-        more = f"; and {len(told.gaps) - 3} more" if len(told.gaps) > 3 else ""  # noqa: PLR2004
+        shown = "; ".join(f"{one[0]} {one[1]}/{one[2]} {one[3]}: {one[5]}" for one in told.gaps[:GAPS_SHOWN])
+        more = f"; and {len(told.gaps) - GAPS_SHOWN} more" if len(told.gaps) > GAPS_SHOWN else ""
         yield Finding(
             "gaps",
             State.AMBER,

@@ -23,7 +23,7 @@ def tokens(patient: Patient) -> Iterator[Finding]:
         for chosen, account in zip(institution.accounts, patient.house.accounts(institution), strict=True):
             name = token_name(institution, chosen)
             label = f"{institution.id} {account.label}"
-            renews = getattr(account, "tokens", None) is not None
+            renews = account.tokens is not None
             if account.fault is not None:
                 yield Finding("tokens", State.RED, account.fault, f"mend the path or the rights of the file that {name}_FILE names")
             elif not account.token and not renews:
