@@ -1,6 +1,6 @@
 """Meta's Graph API as its stand-ins share it: errors, selections of fields, cursors, pages, insights, batches.
 
-Lives here: Meta's words and shapes. Does not live here: the things and numbers of a platform (`facebook`, `instagram`).
+Lives here: Meta's words and shapes. Does not live here: the things and numbers of a platform (`facebook`, `instagram`, `threads`).
 """
 
 import json

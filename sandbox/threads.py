@@ -5,9 +5,9 @@ Lives here: Threads' words, pages and errors. Does not live here: what happened 
 Sources: the vendor's pages as `platforms.md` and the documentation tell them. Mentions come without a `next`: only the cursor leads on.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -18,10 +18,9 @@ from starlette.routing import Route
 
 from sandbox.facts import Counters
 from sandbox.feeds import Feed
+from sandbox.graph import GraphError, Json, cursor_of, insight, iso, not_there, order_of
 from sandbox.standins import StandIn
 from sandbox.world import DAY, THREADS, Clock, Post, World, day_start, platform_day
-
-Json = dict[str, Any]
 
 PREFIX: Final = "/threads"
 VERSION: Final = "v1.0"
@@ -53,38 +52,17 @@ MEDIA_FIELDS: Final = (
 ANSWER_FIELDS: Final = (*MEDIA_FIELDS, "root_post", "replied_to", "is_reply", "is_reply_owned_by_me", "hide_status")
 
 
-class RefusedError(Exception):
-    """What Threads will not answer: its own code and words."""
-
-    def __init__(self, code: int, words: str, subcode: int | None = None) -> None:
-        """Keep what stands in the answer."""
-        super().__init__(words)
-        self.code, self.words, self.subcode = code, words, subcode
-
-
-def error(status: int, code: int, words: str, subcode: int | None = None, **more: object) -> Response:
-    """Return an error in Graph's shape; nearly all of them are a 400."""
-    told: Json = {"message": words, "type": "OAuthException", "code": code}
-    if subcode is not None:
-        told["error_subcode"] = subcode
-    return JSONResponse({"error": told | more | {"fbtrace_id": "AsandboxTrace0000000000"}}, status)
-
-
 def unauthorized() -> Response:
     """Return the answer to a missing, unknown or ended token."""
-    return error(400, 190, "Error validating access token: Session has expired.", 463)
+    return JSONResponse(GraphError("Error validating access token: Session has expired.", 190, 463).body, 400)
 
 
 def failure(status: int, title: str) -> Response:
     """Return an error of a status, with the code that goes with it."""
     codes: Mapping[int, tuple[int, int | None]] = {401: (190, 463), 403: (10, None), 404: (803, None), 410: (100, 33), 429: (4, None)}
     code, subcode = codes.get(status, (2, None))
-    return error(status, code, f"(#{code}) {title}", subcode, **({"is_transient": True} if code in (2, 4) else {}))
-
-
-def iso(ts: int) -> str:
-    """Return an instant as Threads writes it."""
-    return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
+    more = {"is_transient": True} if code in (2, 4) else {}
+    return JSONResponse(GraphError(f"(#{code}) {title}", code, subcode, more=more).body, status)
 
 
 # -- tokens -----------------------------------------------------------------------------------------------------------------------
@@ -104,27 +82,13 @@ def lives(token: str, now: int) -> bool:
 # -- pages ------------------------------------------------------------------------------------------------------------------------
 
 
-def cursor_of(order: int) -> str:
-    """Return an opaque cursor that stands for a place in a list."""
-    return urlsafe_b64encode(f"QVFI{order}".encode()).decode().rstrip("=")
-
-
-def _from_cursor(parameters: QueryParams, name: str) -> int | None:
-    value = parameters.get(name)
-    if not value:
-        return None
-    try:
-        return int(urlsafe_b64decode(f"{value}{'=' * (-len(value) % 4)}").decode().removeprefix("QVFI"))
-    except ValueError:
-        raise RefusedError(100, "(#100) Invalid parameter: cursor") from None
-
-
 def _moment(parameters: QueryParams, name: str, first: int) -> int | None:
     value = parameters.get(name)
     if not value:
         return None
     if not value.isdecimal() or int(value) < first:
-        raise RefusedError(100, f"(#100) Param {name} must be a UNIX timestamp greater than or equal to {first}")
+        message = f"(#100) Param {name} must be a UNIX timestamp greater than or equal to {first}"
+        raise GraphError(message)
     return int(value)
 
 
@@ -136,26 +100,21 @@ def _fields(parameters: QueryParams, known: Iterable[str], node: str) -> list[st
     wanted = _listed(parameters, "fields")
     for name in wanted:
         if name not in known:
-            raise RefusedError(100, f"(#100) Tried accessing nonexisting field ({name}) on node type ({node})")
+            message = f"(#100) Tried accessing nonexisting field ({name}) on node type ({node})"
+            raise GraphError(message)
     return ["id", *(name for name in wanted if name != "id")]
 
 
 def _metrics(parameters: QueryParams, known: Iterable[str]) -> list[str]:
     wanted = _listed(parameters, "metric")
     if not wanted:
-        raise RefusedError(100, "(#100) The parameter metric is required")
+        message = "(#100) The parameter metric is required"
+        raise GraphError(message)
     for place, name in enumerate(wanted):
         if name not in known:
-            raise RefusedError(100, f"(#100) metric[{place}] must be one of the following values: {', '.join(known)}")
+            message = f"(#100) metric[{place}] must be one of the following values: {', '.join(known)}"
+            raise GraphError(message)
     return wanted
-
-
-def _missing(identity: str) -> RefusedError:
-    words = (
-        f"Unsupported get request. Object with ID '{identity}' does not exist, cannot be loaded due to missing permissions, "
-        "or does not support this operation"
-    )
-    return RefusedError(100, words, 33)
 
 
 class ThreadsApi:
@@ -185,11 +144,11 @@ class ThreadsApi:
 
         async def answer(request: Request) -> Response:
             if request.path_params.get("version", VERSION) != VERSION:
-                return error(400, 2635, "(#2635) You are calling a deprecated version of the API.")
+                return JSONResponse(GraphError("(#2635) You are calling a deprecated version of the API.", 2635).body, 400)
             try:
                 body = endpoint(request)
-            except RefusedError as refused:
-                return error(400, refused.code, refused.words, refused.subcode)
+            except GraphError as refused:
+                return JSONResponse(refused.body, 400)
             return JSONResponse(body, headers={"X-App-Usage": '{"call_count":1,"total_cputime":1,"total_time":1}'})
 
         return answer
@@ -198,9 +157,11 @@ class ThreadsApi:
         """Answer a token that lives with its successor; the former one lives on to its own end."""
         parameters = request.query_params
         if parameters.get("grant_type") != "th_refresh_token":
-            raise RefusedError(100, "(#100) Param grant_type must be one of {TH_REFRESH_TOKEN}")
+            message = "(#100) Param grant_type must be one of {TH_REFRESH_TOKEN}"
+            raise GraphError(message)
         if not lives(parameters.get("access_token", ""), self.clock.ts):
-            raise RefusedError(190, "Error validating access token: Session has expired.", 463)
+            message = "Error validating access token: Session has expired."
+            raise GraphError(message, 190, 463)
         return {"access_token": successor(self.clock.ts), "token_type": "bearer", "expires_in": LIFETIME}
 
     # -- the endpoints ------------------------------------------------------------------------------------------------------------
@@ -243,7 +204,7 @@ class ThreadsApi:
             return {"data": []}
         counted = self.world.counters(post, self.clock.ts)
         numbers = {name: THREAD_METRICS[name](counted) for name in wanted}
-        return {"data": [_insight(post.id, name, "lifetime", values=[{"value": number}]) for name, number in numbers.items()]}
+        return {"data": [insight(f"{post.id}/insights", name, "lifetime", values=[{"value": number}]) for name, number in numbers.items()]}
 
     def profile_insights(self, request: Request) -> Json:
         """Answer the visits of the profile by day, of the days that are told by now, and the followers of this moment."""
@@ -252,7 +213,8 @@ class ThreadsApi:
         wanted = _metrics(parameters, PROFILE_METRICS)
         since, until = (_moment(parameters, name, FIRST_INSIGHT) for name in ("since", "until"))
         if (since is None) != (until is None) or (since or 0) > (until or 0):
-            raise RefusedError(100, "(#100) Params since and until must both be given, since before until")
+            message = "(#100) Params since and until must both be given, since before until"
+            raise GraphError(message)
         today = platform_day("threads", self.clock.ts)
         first = today - timedelta(days=1) if since is None else platform_day("threads", since + DAY - 1)
         end = today + timedelta(days=1) if until is None else platform_day("threads", until)
@@ -262,33 +224,34 @@ class ThreadsApi:
     def _insight_of(self, name: str, first: date, end: date) -> Json:
         if name == "followers_count":
             followers = self.world.followers_shown(THREADS.id, self.clock.ts)
-            return _insight(THREADS.id, name, "day", total_value={"value": followers})
+            return insight(f"{THREADS.id}/insights", name, "day", total_value={"value": followers})
         days = (first + timedelta(days=step) for step in range(max(0, (end - first).days)))
         values = [
             {"value": visits, "end_time": iso(day_start("threads", day + timedelta(days=1)))}
             for day in days
             if (visits := self.world.account_day(THREADS, day, self.clock.ts).profile_views) is not None
         ]
-        return _insight(THREADS.id, name, "day", values=values)
+        return insight(f"{THREADS.id}/insights", name, "day", values=values)
 
     # -- what is asked about ------------------------------------------------------------------------------------------------------
 
     def _account(self, request: Request) -> None:
         identity = request.path_params["id"]
         if identity not in (THREADS.id, "me"):
-            raise _missing(identity)
+            raise not_there(identity)
 
     def _standing(self, request: Request) -> Post:
         identity = request.path_params["id"]
         post = self.world.by_id.get(identity)
         if post is None or post.platform != "threads" or post.version_at(self.clock.ts) is None:
-            raise _missing(identity)
+            raise not_there(identity)
         return post
 
     def _ours(self, request: Request) -> Post:
         post = self._standing(request)
         if post.author_id != THREADS.id:
-            raise RefusedError(10, "(#10) Application does not have permission for this action")
+            message = "(#10) Application does not have permission for this action"
+            raise GraphError(message, 10)
         return post
 
     # -- pages --------------------------------------------------------------------------------------------------------------------
@@ -297,10 +260,11 @@ class ThreadsApi:
         parameters = request.query_params
         limit = parameters.get("limit", str(DEFAULT))
         if not limit.isdecimal() or not 1 <= int(limit) <= LARGEST:
-            raise RefusedError(100, f"(#100) Param limit must be between 1 and {LARGEST}")
+            message = f"(#100) Param limit must be between 1 and {LARGEST}"
+            raise GraphError(message)
         wanted, now = _fields(parameters, known, "ThreadsMedia"), self.clock.ts
         since, until = (_moment(parameters, name, FIRST_THREAD) for name in ("since", "until"))
-        span = feed.span(now, below=_from_cursor(parameters, "after"), start=since, end=until)
+        span = feed.span(now, below=order_of(parameters.get("after")), start=since, end=until)
         shown, has_more = feed.newest(now, span, int(limit), lambda _: True)
         body: Json = {"data": [self._media(showing.post, wanted) for showing in shown]}
         if shown:
@@ -345,14 +309,6 @@ class ThreadsApi:
         if post.reply_to_id is not None:
             body |= {"root_post": {"id": post.conversation_id}, "replied_to": {"id": post.reply_to_id}, "hide_status": "NOT_HUSHED"}
         return body
-
-
-def _insight(identity: str, name: str, period: str, **numbers: object) -> Json:
-    title = name.replace("_", " ")
-    return {
-        "name": name, "period": period, **numbers, "title": title, "description": f"The number of {title}.",
-        "id": f"{identity}/insights/{name}/{period}",
-    }  # fmt: skip
 
 
 STAND_IN: Final = StandIn(
